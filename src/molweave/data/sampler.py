@@ -1,0 +1,49 @@
+"""Batches of molecules of similar size, so that little padding is computed."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+_WINDOW = 16
+
+
+def bucketed_batches(
+    sizes: Sequence[int] | np.ndarray, batch_size: int, *, shuffle: bool, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Cut positions into batches; every position is in exactly one.
+
+    Batch sizes differ by at most one, so no epoch ends in a batch of one molecule.
+
+    Shuffled: the positions are permuted, sorted by size within windows of 16 batches, cut into
+    batches, and the batches are permuted; all of it a function of ``(seed, epoch)`` only. Not
+    shuffled: ascending size, equal sizes in input order; ``seed`` and ``epoch`` have no effect.
+
+    Args:
+        sizes: number of atoms (or any cost) of each molecule.
+        batch_size: largest number of molecules in a batch, at least 1.
+        shuffle: for training.
+        seed: of the run, not negative.
+        epoch: 0, 1, 2, ...
+
+    Returns:
+        int64 arrays of positions.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    sizes = np.asarray(sizes)
+    count = math.ceil(len(sizes) / batch_size)
+    if not count:
+        return []
+    edges = np.arange(1, count) * len(sizes) // count
+    if not shuffle:
+        return np.split(np.argsort(sizes, kind="stable"), edges)
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(sizes))
+    windows = np.split(order, edges[_WINDOW - 1 :: _WINDOW])
+    order = np.concatenate([window[np.argsort(sizes[window], kind="stable")] for window in windows])
+    batches = np.split(order, edges)
+    return [batches[index] for index in rng.permutation(count)]

@@ -1,0 +1,283 @@
+"""What to predict: reading target columns, telling their kind, scaling them."""
+
+import difflib
+import math
+import numbers
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from molweave.errors import UserError
+
+KINDS = ("classification", "regression")
+FEWEST_ROWS = 10
+
+_MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
+_FLAGS = {"true": 1.0, "false": 0.0}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """A column to predict.
+
+    Attributes:
+        name: the column.
+        kind: ``classification`` (0 or 1) or ``regression``.
+        mean: mean of the training labels; 0 for classification.
+        scale: standard deviation of the training labels (n in the denominator); 1 for
+            classification. A model learns ``(value - mean) / scale``.
+    """
+
+    name: str
+    kind: str
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+class Row(Protocol):
+    """The part of a table's record that targets are read from."""
+
+    @property
+    def row(self) -> int:
+        """0-based row of the input."""
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """One value per column of the table."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the row could not be read, or None."""
+
+
+def target_indices(columns: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where the target columns are.
+
+    Raises:
+        UserError: no name given, a name twice, or a column that does not exist (lists the columns
+            and the nearest name).
+    """
+    if not names:
+        raise UserError("no target column was given: name at least one column to predict")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise UserError(f"target column {repeated[0]!r} was given twice: name each column once")
+    for name in names:
+        if name not in columns:
+            folded = {column.casefold(): column for column in columns}
+            near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
+            hint = f" (did you mean {folded[near[0]]!r}?)" if near else ""
+            listed = ", ".join(columns)
+            raise UserError(f"there is no target column {name!r}{hint}; the columns are: {listed}")
+    return [list(columns).index(name) for name in names]
+
+
+def parse_target(value: object, *, row: int, name: str) -> float:
+    """One target value; NaN where it is missing (empty, NaN, NA, None).
+
+    Args:
+        value: text, a number, a boolean or None. ``True`` and ``False`` are 1 and 0.
+        row: 0-based row, for the message.
+        name: the column, for the message.
+
+    Raises:
+        UserError: text, a censored value such as ``<5``, or infinity.
+    """
+    if value is None:
+        return math.nan
+    if isinstance(value, bool | np.bool_):
+        return float(value)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        if not math.isinf(number):
+            return number
+    text = str(value).strip()
+    lowered = text.casefold()
+    if lowered in _MISSING:
+        return math.nan
+    if lowered in _FLAGS:
+        return _FLAGS[lowered]
+    if _NUMBER.fullmatch(text) and not math.isinf(float(text)):
+        return float(text)
+    where = f"target {name!r} is {text!r} in row {row} (rows count from 0, without the header)"
+    if text.startswith(("<", ">", "≤", "≥", "=<", "=>", "~")):
+        raise UserError(
+            f"{where}: a value below or above a limit is not a number; leave the field empty, or "
+            "write a number if you decide that the limit stands for the value"
+        )
+    if _DECIMAL_COMMA.fullmatch(text):
+        raise UserError(f"{where}: write decimals with a point, not a comma")
+    raise UserError(
+        f"{where}: a target must be a number; write classes as 0 and 1, leave unknown fields empty"
+    )
+
+
+def parse_targets(
+    columns: Sequence[str], records: Iterable[Row], names: Sequence[str]
+) -> np.ndarray:
+    """The target columns of a table.
+
+    Args:
+        columns: the columns of the table.
+        records: its rows, in order.
+        names: the target columns.
+
+    Returns:
+        float64 (rows, T), NaN where missing and in rows that could not be read.
+
+    Raises:
+        UserError: see `target_indices` and `parse_target`.
+    """
+    indices = target_indices(columns, names)
+    rows: list[list[float]] = []
+    for record in records:
+        if record.problem is not None:
+            rows.append([math.nan] * len(indices))
+            continue
+        rows.append(
+            [
+                parse_target(record.values[index], row=record.row, name=name)
+                for index, name in zip(indices, names, strict=True)
+            ]
+        )
+    return np.array(rows, dtype=np.float64).reshape(-1, len(indices))
+
+
+def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse targets that nothing can be learnt from.
+
+    Args:
+        targets: float (rows, T), NaN where missing; only rows with a usable molecule.
+        names: the tasks.
+
+    Raises:
+        UserError: a task without any label, or fewer than 10 rows with one.
+    """
+    measured = ~np.isnan(targets)
+    empty = [name for name, any_ in zip(names, measured.any(axis=0), strict=True) if not any_]
+    if empty:
+        raise UserError(
+            f"no usable row has a value in the target {_listed(empty)}: "
+            "fill in the column or name another one"
+        )
+    usable = int(measured.any(axis=1).sum())
+    if usable < FEWEST_ROWS:
+        raise UserError(
+            f"only {usable} rows have both a usable molecule and a target value: "
+            f"at least {FEWEST_ROWS} are needed"
+        )
+
+
+def find_kinds(
+    targets: np.ndarray, names: Sequence[str], given: str | Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """The kind of every task: as given, else classification where all labels are 0 or 1.
+
+    Args:
+        targets: float (rows, T), NaN where missing.
+        names: the tasks.
+        given: one kind for all tasks, or a kind by task name; tasks not named are inferred.
+
+    Raises:
+        UserError: an unknown kind or task, or a classification task with labels besides 0 and 1.
+    """
+    asked = dict.fromkeys(names, given) if isinstance(given, str) else dict(given or {})
+    for name, kind in asked.items():
+        if kind not in KINDS:
+            raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
+        if name not in names:
+            raise UserError(
+                f"a kind was given for {name!r}, which is not a target: {_listed(names)}"
+            )
+    binary = (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all(axis=0)
+    kinds = tuple(
+        asked.get(name, "classification" if two else "regression")
+        for name, two in zip(names, binary, strict=True)
+    )
+    check_classes(targets, names, kinds)
+    return kinds
+
+
+def check_classes(targets: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> None:
+    """Refuse classification labels other than 0 and 1.
+
+    Raises:
+        UserError: names the task, the first such row of ``targets`` and its value.
+    """
+    for column, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        values = targets[:, column]
+        wrong = np.flatnonzero(~(np.isnan(values) | np.isin(values, (0.0, 1.0))))
+        if kind == "classification" and len(wrong):
+            raise UserError(
+                f"target {name!r} is a classification task but has the value "
+                f"{values[wrong[0]]:g}: write its classes as 0 and 1, or make it a regression task"
+            )
+
+
+def fit_tasks(
+    targets: np.ndarray, train_rows: np.ndarray, names: Sequence[str], kinds: Sequence[str]
+) -> tuple[Task, ...]:
+    """The tasks with their scaling, from the training rows only.
+
+    Args:
+        targets: float (rows, T), NaN where missing.
+        train_rows: int (n,), the rows of ``targets`` to train on.
+        names: the tasks.
+        kinds: the kind of each, see `find_kinds`.
+
+    Raises:
+        UserError: a task whose training labels are all missing, of one class, or all equal.
+    """
+    tasks = []
+    constant: list[str] = []
+    for column, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        values = targets[train_rows, column]
+        values = values[~np.isnan(values)]
+        if not len(values):
+            raise UserError(
+                f"target {name!r} has no value in the training part: choose another split or target"
+            )
+        if values.min() == values.max():
+            constant.append(f"{name} (always {values[0]:g})")
+        elif kind == "classification":
+            tasks.append(Task(name, kind))
+        else:
+            tasks.append(Task(name, kind, float(values.mean()), float(values.std())))
+    if constant:
+        raise UserError(
+            f"the training part has one class or value only in the target {_listed(constant)}: "
+            "leave the target out, add data or choose another split"
+        )
+    return tuple(tasks)
+
+
+def positive_weights(
+    targets: np.ndarray, train_rows: np.ndarray, tasks: Sequence[Task]
+) -> np.ndarray:
+    """How much a positive must weigh to balance the classes: negatives / positives.
+
+    Args:
+        targets: float (rows, T), NaN where missing.
+        train_rows: int (n,), the rows that are counted.
+        tasks: as `fit_tasks` made them from the same rows, so both classes occur.
+
+    Returns:
+        float64 (T,); 1 for regression tasks.
+    """
+    labels = targets[train_rows]
+    positive = (labels == 1.0).sum(axis=0)
+    negative = (labels == 0.0).sum(axis=0)
+    classes = np.array([task.kind == "classification" for task in tasks])
+    return np.where(classes, negative / np.maximum(positive, 1), 1.0)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
