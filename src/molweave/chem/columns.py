@@ -1,0 +1,67 @@
+"""Column names: which one holds the SMILES, and what the user may have meant."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from molweave.errors import UserError
+
+SMILES_COLUMNS = ("smiles", "canonical_smiles", "smi", "structure", "mol", "drug")
+"""Names that mean SMILES, compared without case, the first one found wins."""
+
+
+def nearest(name: str, options: Iterable[str]) -> str | None:
+    """The option that ``name`` is most likely a misspelling of, or None when none is close."""
+    folded: dict[str, str] = {}
+    for option in options:
+        folded.setdefault(option.strip().casefold(), option)
+    found = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def list_names(names: Sequence[str], limit: int = 20) -> str:
+    """The names as one readable phrase, cut after ``limit`` of them."""
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def check_unique(names: Sequence[str], source: str) -> None:
+    """Raise a `UserError` that names every column that occurs twice in ``source``."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{source}: duplicate column names {list_names(twice)}; every column needs its own name"
+        )
+
+
+def find_column(name: str, columns: Sequence[str]) -> str | None:
+    """The column called ``name``: exactly if there is one, else without regard to case."""
+    if name in columns:
+        return name
+    wanted = name.strip().casefold()
+    return next((column for column in columns if column.strip().casefold() == wanted), None)
+
+
+def find_smiles_column(columns: Sequence[str], asked: str | None, source: str) -> str:
+    """The column of ``source`` that holds the SMILES.
+
+    Args:
+        columns: every column, in file order.
+        asked: the name the user gave, or None to look for one of `SMILES_COLUMNS`.
+        source: what the columns belong to, for the error message.
+
+    Raises:
+        UserError: there is no such column; the message lists those that there are.
+    """
+    for name in SMILES_COLUMNS if asked is None else (asked,):
+        found = find_column(name, columns)
+        if found is not None:
+            return found
+    if asked is None:
+        raise UserError(
+            f"{source}: no SMILES column; found {list_names(columns)}; "
+            "name it with --smiles-column (smiles_column= in Python)"
+        )
+    close = nearest(asked, columns)
+    meant = f"; did you mean {close!r}?" if close else ""
+    raise UserError(f"{source}: no column {asked!r}; found {list_names(columns)}{meant}")

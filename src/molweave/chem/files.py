@@ -1,0 +1,191 @@
+"""Opening input files: formats, compression, text encoding and standard input."""
+
+import gzip
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO
+
+from molweave.errors import UserError
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "tsv",
+    ".smi": "smi",
+    ".smiles": "smi",
+    ".sdf": "sdf",
+    ".sd": "sdf",
+    ".mol": "sdf",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+"""File name suffix to format; every text format may be followed by ``.gz``."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_PARQUET_MAGIC = b"PAR1"
+_SPOOL_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input file on disk.
+
+    Attributes:
+        path: where its bytes are (for standard input, a temporary copy).
+        name: what to call it in messages.
+        format: one of the values of `FORMATS`.
+    """
+
+    path: Path
+    name: str
+    format: str
+
+    @contextmanager
+    def text(self, newline: str | None = "") -> Iterator[IO[str]]:
+        """The text of the file, decompressed; ``newline`` is that of `open`.
+
+        Reading errors inside the ``with`` block (encoding, compression, disk) become a `UserError`.
+        """
+        try:
+            with (
+                _open_bytes(self.path) as stream,
+                TextIOWrapper(stream, encoding="utf-8-sig", newline=newline) as text,
+            ):
+                yield text
+        except UnicodeDecodeError as error:
+            raise UserError(_describe_bad_encoding(self)) from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UserError(
+                f"{self.name}: the gzip data is cut short or damaged ({error}); "
+                "fetch the file again"
+            ) from error
+        except OSError as error:
+            raise UserError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+
+
+def open_source(path: str | Path, format: str | None = None) -> Source:
+    """Find and check an input file.
+
+    Args:
+        path: the file, or ``-`` for standard input, which is copied to a temporary file first.
+        format: one of the values of `FORMATS`; None takes it from the suffix (for standard input,
+            from the first bytes, CSV when they tell nothing).
+
+    Raises:
+        UserError: no such file, a folder, an empty file, an unknown suffix or format.
+    """
+    if format is not None and format not in FORMATS.values():
+        known = ", ".join(dict.fromkeys(FORMATS.values()))
+        raise UserError(f"unknown input format {format!r}; use one of {known}")
+    if str(path) == "-":
+        spooled = _spool_stdin()
+        source = Source(spooled, "standard input", format or _sniff_format(spooled))
+        weakref.finalize(source, _discard, spooled)
+    else:
+        path = Path(path)
+        _check_readable(path)
+        source = Source(path, str(path), format or format_of(path))
+    _check_compression(source)
+    return source
+
+
+def format_of(path: Path) -> str:
+    """The format that the suffix of ``path`` stands for.
+
+    Raises:
+        UserError: the suffix is not one of `FORMATS` (with ``.gz`` or without).
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    found = FORMATS.get(suffixes[-1]) if suffixes else None
+    if found is None:
+        raise UserError(
+            f"{path}: unknown file type {path.suffix or '(no suffix)'!r}; "
+            f"use one of {', '.join(FORMATS)} (text also with .gz)"
+        )
+    return found
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a file")
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    if empty:
+        raise UserError(f"{path}: the file is empty")
+
+
+def _check_compression(source: Source) -> None:
+    with source.path.open("rb") as stream:
+        start = stream.read(4)
+    if not start:
+        raise UserError(f"{source.name}: the input is empty")
+    zipped = start.startswith(_GZIP_MAGIC)
+    if source.format == "parquet":
+        if zipped or source.path.suffix.lower() == ".gz":
+            raise UserError(f"{source.name}: Parquet inside gzip is not supported; gunzip it first")
+    elif source.path.suffix.lower() == ".gz" and not zipped:
+        raise UserError(f"{source.name}: not a gzip file although it is called .gz; rename it")
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == _GZIP_MAGIC
+    return gzip.open(path, "rb") if zipped else path.open("rb")
+
+
+def _describe_bad_encoding(source: Source) -> str:
+    with _open_bytes(source.path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    return f"{source.name}: the text is UTF-16; save it as UTF-8"
+                return (
+                    f"{source.name}: line {number} is not UTF-8 (byte 0x{line[error.start]:02x} "
+                    f"at position {error.start + 1}); save the file as UTF-8"
+                )
+    return f"{source.name}: the text is not UTF-8; save the file as UTF-8"
+
+
+def _spool_stdin() -> Path:
+    handle, name = tempfile.mkstemp(prefix="molweave-stdin-")
+    with os.fdopen(handle, "wb") as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool, _SPOOL_BLOCK)
+    return Path(name)
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _sniff_format(path: Path) -> str:
+    with path.open("rb") as stream:
+        if stream.read(4) == _PARQUET_MAGIC:
+            return "parquet"
+    try:
+        with _open_bytes(path) as stream:
+            start = stream.read(1 << 16)
+    except (OSError, EOFError, zlib.error):
+        return "csv"
+    if b"M  END" in start or b"$$$$" in start:
+        return "sdf"
+    first = start.split(b"\n", 1)[0]
+    return "tsv" if b"\t" in first and b"," not in first else "csv"

@@ -1,0 +1,220 @@
+"""Standardisation: from a record to a molecule in canonical form, by named, versioned steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from molweave.chem.columns import nearest
+from molweave.chem.diagnose import describe_problems, describe_smiles
+from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.table import Record
+from molweave.errors import UserError
+
+_ROUNDS = 3
+
+Step = Callable[[Chem.Mol], Chem.Mol]
+
+
+class _Refused(Exception):
+    """A structure that cannot be used: ``stage`` and ``reason`` of the `Rejected` to come."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+        self.reason = reason
+
+
+def largest_fragment(mol: Chem.Mol) -> Chem.Mol:
+    """Keep the fragment with the most atoms, an organic one before an inorganic one."""
+    return _largest_fragment_chooser().choose(mol)
+
+
+def normalize(mol: Chem.Mol) -> Chem.Mol:
+    """Write functional groups (nitro, sulfoxide, azide, ...) the one way that RDKit prefers."""
+    return _normalizer().normalize(mol)
+
+
+def uncharge(mol: Chem.Mol) -> Chem.Mol:
+    """Neutralise by moving hydrogens; a charge that no hydrogen can undo stays."""
+    return _uncharger().uncharge(mol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A standardiser: what it does after the structure is parsed, and its version.
+
+    ``version`` goes up whenever any canonical SMILES that the recipe makes may change.
+    """
+
+    version: int
+    steps: tuple[Step, ...] = ()
+
+
+_COMMON_STEPS = ("sanitize", "remove_hydrogens", "remove_atom_maps", "canonicalize")
+
+STANDARDIZERS: dict[str, Recipe] = {
+    "default": Recipe(version=1),
+    "full": Recipe(version=1, steps=(normalize, largest_fragment, uncharge)),
+}
+
+
+class Standardizer:
+    """Turns a record into a `Molecule`, or says why that cannot be done.
+
+    ``default`` sanitises, removes explicit hydrogens, clears atom map numbers and keeps everything
+    else: salts and mixtures, charges, isotopes, stereo as given. ``full`` then normalises
+    functional groups, keeps the largest (organic) fragment and neutralises it.
+
+    Hydrogens that carry information (isotopes, hydrides, the one that defines the geometry of an
+    imine) remain atoms of the molecule.
+
+    Args:
+        name: one of `STANDARDIZERS`.
+
+    Raises:
+        UserError: there is no such standardiser.
+    """
+
+    def __init__(self, name: str = "default") -> None:
+        if name not in STANDARDIZERS:
+            close = nearest(name, STANDARDIZERS)
+            meant = f"; did you mean {close!r}?" if close else ""
+            known = ", ".join(STANDARDIZERS)
+            raise UserError(f"unknown standardizer {name!r}; use one of {known}{meant}")
+        recipe = STANDARDIZERS[name]
+        self.name = name
+        self.version = f"{name}-{recipe.version}"
+        self.steps = (*_COMMON_STEPS, *(step.__name__ for step in recipe.steps))
+        self._extra = recipe.steps
+
+    def __call__(self, record: Record) -> Molecule | Rejected:
+        """The molecule of a record; `Rejected` says at which stage it failed and why."""
+        if record.problem is not None:
+            return Rejected(record.row, "read", record.problem)
+        try:
+            with rdBase.BlockLogs():
+                canonical, mol = canonicalize(_parse(record))
+                if self._extra:
+                    for step in self._extra:
+                        mol = _apply(step, mol)
+                    canonical, mol = canonicalize(mol)
+                _check_complete(canonical, mol)
+        except _Refused as refusal:
+            return Rejected(record.row, refusal.stage, refusal.reason)
+        text = canonical if record.smiles is None else record.smiles
+        return Molecule(record.row, text, canonical, mol, _pop_coordinates(mol))
+
+
+def canonicalize(mol: Chem.Mol) -> tuple[str, Chem.Mol]:
+    """The canonical SMILES of a molecule and the molecule read back from it.
+
+    Repeated until writing and reading change nothing more, at most three times; if the text still
+    alternates, the alphabetically first one is taken. A 3D conformer goes along, its atoms
+    reordered.
+    """
+    seen: dict[str, Chem.Mol] = {}
+    for _ in range(_ROUNDS):
+        text = Chem.MolToSmiles(mol)
+        if text in seen:
+            break
+        mol = _read_back(text, mol)
+        seen[text] = mol
+    else:
+        text = min(seen)
+    return text, seen[text]
+
+
+def _read_back(text: str, mol: Chem.Mol) -> Chem.Mol:
+    again = Chem.MolFromSmiles(text)
+    if again is None:
+        raise _Refused("standardize", f"RDKit cannot read back its own SMILES {text}")
+    if mol.GetNumConformers() and again.GetNumAtoms() == mol.GetNumAtoms():
+        order = mol.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]
+        positions = mol.GetConformer().GetPositions()[list(order)]
+        conformer = Chem.Conformer(len(positions))
+        conformer.SetPositions(positions)
+        again.AddConformer(conformer)
+    return again
+
+
+def _parse(record: Record) -> Chem.Mol:
+    if record.mol is not None:
+        mol = _clean_mol(record.mol)
+    else:
+        mol = _parse_smiles((record.smiles or "").strip())
+    if mol.GetNumAtoms() == 0:
+        raise _Refused("parse", "a structure without atoms")
+    for atom in mol.GetAtoms():
+        if atom.GetAtomMapNum():
+            atom.SetAtomMapNum(0)
+    return mol
+
+
+def _parse_smiles(smiles: str) -> Chem.Mol:
+    if not smiles:
+        raise _Refused("parse", "empty SMILES")
+    if not smiles.isascii():
+        character = next(c for c in smiles if not c.isascii())
+        raise _Refused("parse", f"character {character!r} does not belong in a SMILES")
+    _, blank, rest = smiles.partition(" ")
+    if blank and not rest.lstrip().startswith("|"):
+        raise _Refused("parse", f"text after a blank in the SMILES ({rest[:30]!r})")
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise _Refused("parse", describe_smiles(smiles))
+    return mol
+
+
+def _clean_mol(mol: Chem.Mol) -> Chem.Mol:
+    if mol.GetNumConformers() and not mol.GetConformer().Is3D():
+        mol = Chem.Mol(mol)
+        mol.RemoveAllConformers()
+    try:
+        return Chem.RemoveHs(mol)
+    except Chem.MolSanitizeException as error:
+        raise _Refused("parse", describe_problems(mol)) from error
+
+
+def _apply(step: Step, mol: Chem.Mol) -> Chem.Mol:
+    try:
+        result = step(mol)
+        Chem.SanitizeMol(result)
+    except (ValueError, RuntimeError) as error:
+        raise _Refused("standardize", f"{step.__name__} failed: {error}") from error
+    return result
+
+
+def _check_complete(canonical: str, mol: Chem.Mol) -> None:
+    if "*" in canonical:
+        raise _Refused("standardize", "wildcard atom * (not a complete molecule)")
+    if "~" in canonical:
+        raise _Refused("standardize", "unspecified bond ~ (not a complete molecule)")
+    if mol.GetNumHeavyAtoms() == 0:
+        raise _Refused("standardize", "no heavy atoms (hydrogen only)")
+
+
+def _pop_coordinates(mol: Chem.Mol) -> np.ndarray | None:
+    if not mol.GetNumConformers():
+        return None
+    coordinates = np.asarray(mol.GetConformer().GetPositions(), dtype=np.float32)
+    mol.RemoveAllConformers()
+    return coordinates
+
+
+@cache
+def _normalizer() -> rdMolStandardize.Normalizer:
+    return rdMolStandardize.Normalizer()
+
+
+@cache
+def _largest_fragment_chooser() -> rdMolStandardize.LargestFragmentChooser:
+    return rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
+
+
+@cache
+def _uncharger() -> rdMolStandardize.Uncharger:
+    return rdMolStandardize.Uncharger()

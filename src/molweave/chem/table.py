@@ -1,0 +1,48 @@
+"""The one shape that every input takes: named columns and a record for every row."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rdkit import Chem
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the input, usable or not.
+
+    Attributes:
+        row: 0-based row; a header line does not count.
+        values: one per column of the table: the text exactly as found (CSV, TSV, SMI, SDF) or
+            Python values (Parquet, DataFrame); None where the row has nothing for the column.
+        smiles: text of the SMILES column; for an SDF record the canonical SMILES of its structure;
+            None where there is none.
+        mol: the structure of an SDF record, hydrogens removed, with its conformer.
+        problem: why the row could not be read (ragged row, unreadable SDF block), else None.
+    """
+
+    row: int
+    values: tuple[object, ...]
+    smiles: str | None
+    mol: Chem.Mol | None = None
+    problem: str | None = None
+
+
+class Table(ABC):
+    """Named columns and, each time it is iterated, one `Record` for every row in input order.
+
+    Iterating streams: memory does not grow with the number of rows.
+
+    Attributes:
+        name: what to call the input in messages: its path, ``standard input``, ``DataFrame``.
+        columns: the column names, all different.
+        smiles_column: the one of ``columns`` that holds the SMILES.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    smiles_column: str
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Record]:
+        """Every row, in order, from the start."""

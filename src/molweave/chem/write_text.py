@@ -1,0 +1,98 @@
+"""Writing delimited text."""
+
+import csv
+import gzip
+import json
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any, Self, cast
+
+import numpy as np
+
+
+class TextSink:
+    """Delimited text on a stream, header first, lines ending in a line feed.
+
+    Args:
+        stream: where the text goes.
+        stack: closes the stream and what is below it.
+        columns: the column names.
+        exact: positions of the columns whose floats are written in full.
+        delimiter: comma or tab.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str],
+        stack: ExitStack,
+        columns: Sequence[str],
+        exact: frozenset[int],
+        delimiter: str,
+    ) -> None:
+        self._stream = stream
+        self._stack = stack
+        self._exact = exact
+        self._writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    @classmethod
+    def on_stream(cls, stream: IO[str], columns: Sequence[str], exact: frozenset[int]) -> Self:
+        """Comma-separated text on a stream that stays open."""
+        return cls(stream, ExitStack(), columns, exact, ",")
+
+    @classmethod
+    def on_file(
+        cls,
+        path: Path,
+        columns: Sequence[str],
+        exact: frozenset[int],
+        *,
+        delimiter: str,
+        zipped: bool,
+    ) -> Self:
+        """A new file; gzipped, it has no time stamp, so that equal rows give equal bytes."""
+        with ExitStack() as stack:
+            stream: IO[bytes] = stack.enter_context(path.open("xb"))
+            if zipped:
+                packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0)
+                stream = cast("IO[bytes]", stack.enter_context(packed))
+            text = TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
+            stack.enter_context(text)
+            return cls(text, stack.pop_all(), columns, exact, delimiter)
+        raise AssertionError("unreachable")
+
+    def write(self, values: Sequence[object]) -> None:
+        """Add a row."""
+        exact = self._exact
+        self._writer.writerow(
+            [
+                value if isinstance(value, str) else _as_text(value, position in exact)
+                for position, value in enumerate(values)
+            ]
+        )
+
+    def close(self) -> None:
+        """Flush, and close what was opened here."""
+        self._stream.flush()
+        self._stack.close()
+
+    def abandon(self) -> None:
+        """Close what was opened here."""
+        self._stack.close()
+
+
+def _as_text(value: Any, exact: bool) -> str:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return repr(value) if exact else f"{value:.6g}"
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, default=str)
+    return str(value)
