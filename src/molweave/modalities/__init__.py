@@ -1,0 +1,14 @@
+"""Views of a molecule; `MODALITIES` names those that a method can ask for."""
+
+from molweave.modalities.base import AnyModality
+from molweave.modalities.descriptors import DescriptorsModality
+from molweave.modalities.geometry import GeometryModality
+from molweave.modalities.graph import GraphModality
+from molweave.modalities.sequence import SequenceModality
+
+MODALITIES: dict[str, type[AnyModality]] = {
+    "sequence": SequenceModality,
+    "graph": GraphModality,
+    "geometry": GeometryModality,
+    "descriptors": DescriptorsModality,
+}
