@@ -71,7 +71,7 @@ def evaluate(name: str, truth: np.ndarray, prediction: np.ndarray) -> Score:
     """Score predictions, missing labels left out.
 
     Args:
-        name: a metric or an alias of one, see `find_metric`.
+        name: a metric or an alias of one, see `resolve_metric`.
         truth: float (N, T) or (N,), NaN where missing.
         prediction: of the same shape; probabilities for classification.
 
@@ -79,7 +79,7 @@ def evaluate(name: str, truth: np.ndarray, prediction: np.ndarray) -> Score:
         UserError: an unknown metric.
         ValueError: the shapes differ, or the truth of a classification metric is not 0 or 1.
     """
-    metric = find_metric(name)
+    metric = METRICS[resolve_metric(name)]
     truth = np.asarray(truth, dtype=np.float64)
     prediction = np.asarray(prediction, dtype=np.float64)
     if truth.shape != prediction.shape or truth.ndim not in (1, 2):
@@ -105,22 +105,22 @@ def evaluate(name: str, truth: np.ndarray, prediction: np.ndarray) -> Score:
     return Score(metric.name, mean, tuple(values), tuple(skipped))
 
 
-def find_metric(name: str) -> Metric:
-    """The metric of this name or alias; case, blanks and hyphens do not matter.
+def resolve_metric(name: str) -> str:
+    """The name in `METRICS` for a name or alias; case, blanks and hyphens do not matter.
 
     Raises:
         UserError: unknown; lists the names.
     """
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    metric = METRICS.get(ALIASES.get(plain, plain))
-    if metric is None:
+    found = ALIASES.get(plain, plain)
+    if found not in METRICS:
         raise UserError(f"unknown metric {name!r}: use one of {', '.join(METRICS)}")
-    return metric
+    return found
 
 
-def default_metric(kind: str) -> Metric:
-    """ROC-AUC for ``classification``, RMSE for ``regression``."""
-    return METRICS["roc_auc" if kind == "classification" else "rmse"]
+def default_metric(kind: str) -> str:
+    """``roc_auc`` for ``classification``, ``rmse`` for ``regression``."""
+    return "roc_auc" if kind == "classification" else "rmse"
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:

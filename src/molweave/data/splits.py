@@ -48,10 +48,14 @@ class Split:
         return digest.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and text, for a JSON file."""
-        indices = {name: positions.tolist() for name, positions in self.parts.items()}
-        about = {"kind": self.kind, "seed": self.seed, "notes": list(self.notes)}
-        return {**about, "sha256": self.sha256, **indices}
+        """Plain lists and text, for a JSON file; ``positions`` holds the three parts."""
+        return {
+            "kind": self.kind,
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "sha256": self.sha256,
+            "positions": {name: positions.tolist() for name, positions in self.parts.items()},
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Split":
@@ -61,7 +65,8 @@ class Split:
             UserError: a field is missing, or the indices do not have the stored digest.
         """
         try:
-            train, valid, test = (np.array(stored[name], dtype=np.int64) for name in PARTS)
+            stored_parts = [stored["positions"][name] for name in PARTS]
+            train, valid, test = (np.array(part, dtype=np.int64) for part in stored_parts)
             notes = tuple(str(note) for note in stored["notes"])
             split = cls(train, valid, test, str(stored["kind"]), int(stored["seed"]), notes)
             expected = stored["sha256"]
@@ -143,7 +148,7 @@ def kfold(
         raise UserError(f"cannot make folds by {by!r}: use molecule or scaffold")
     if not 0 < valid_fraction < 1:
         raise UserError(f"the valid fraction {valid_fraction} must lie between 0 and 1")
-    groups = _copies(molecules) if by == "molecule" else scaffold_groups(molecules)
+    groups = copies(molecules) if by == "molecule" else scaffold_groups(molecules)
     if folds < 2 or len(groups) < folds + 1:
         raise UserError(
             f"{folds} folds need at least {max(folds, 2) + 1} groups of molecules, found "
@@ -161,7 +166,7 @@ def kfold(
     splits = []
     for fold in range(folds):
         part_of = np.where(fold_of == fold, 2, 0)
-        _hold_out(part_of, groups, valid_fraction, rng)
+        hold_out(part_of, groups, valid_fraction, rng)
         notes = (f"fold {fold + 1} of {folds}, by {by}",)
         splits.append(finish_split(part_of, kind=kind, seed=seed, notes=notes))
     return splits
@@ -199,21 +204,26 @@ def finish_split(
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def straddling(molecules: Sequence[Molecule], part_of: np.ndarray) -> list[np.ndarray]:
     """Groups of equal molecules whose members are in more than one part (-1 is no part)."""
-    groups = (group[part_of[group] >= 0] for group in _copies(molecules))
+    groups = (group[part_of[group] >= 0] for group in copies(molecules))
     return [group for group in groups if len(set(part_of[group].tolist())) > 1]
 
 
-def _copies(molecules: Sequence[Molecule]) -> list[np.ndarray]:
-    """Positions of equal molecules."""
+def copies(molecules: Sequence[Molecule]) -> list[np.ndarray]:
+    """Positions of equal molecules (same canonical SMILES), one array per distinct molecule."""
     return group_positions(molecule.canonical for molecule in molecules)
 
 
-def _hold_out(
+def hold_out(
     part_of: np.ndarray, groups: Sequence[np.ndarray], fraction: float, rng: np.random.Generator
 ) -> None:
-    """Turn about ``fraction`` of part 0 into part 1, in place, at least one group."""
+    """Draw about ``fraction`` of part 0 as part 1, in place: whole groups, at least one."""
     free = [group for group in groups if part_of[group[0]] == 0]
     wanted = fraction * sum(len(group) for group in free)
     held = 0
@@ -244,7 +254,7 @@ def _scaffold(molecules: Sequence[Molecule], _seed: int, fractions: Fractions) -
         elif train + valid + len(group) <= both_limit:
             part_of[group] = 1
             valid += len(group)
-    return part_of, (f"{len(groups)} scaffolds",)
+    return part_of, (counted(len(groups), "scaffold"),)
 
 
 def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
@@ -263,7 +273,7 @@ def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Frac
                 part_of[group] = part
                 sizes[part] += len(group)
                 break
-    return part_of, (f"{len(groups)} scaffolds",)
+    return part_of, (counted(len(groups), "scaffold"),)
 
 
 def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
@@ -277,7 +287,7 @@ def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> P
     for group in straddling(molecules, part_of):
         moved += int((part_of[group] != part_of[group[0]]).sum())
         part_of[group] = part_of[group[0]]
-    note = f"{moved} rows moved to the part of an equal molecule (same canonical SMILES)"
+    note = f"{counted(moved, 'row')} moved to the part of an equal molecule (same canonical SMILES)"
     return part_of, (note,) if moved else ()
 
 

@@ -1,15 +1,15 @@
 """What to predict: reading target columns, telling their kind, scaling them."""
 
-import difflib
 import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from molweave.chem.columns import check_unique, list_names, nearest
+from molweave.chem.table import Record
 from molweave.errors import UserError
 
 KINDS = ("classification", "regression")
@@ -19,7 +19,6 @@ _MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
 _FLAGS = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,6 @@ class Task:
     scale: float = 1.0
 
 
-class Row(Protocol):
-    """The part of a table's record that targets are read from."""
-
-    @property
-    def row(self) -> int:
-        """0-based row of the input."""
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        """One value per column of the table."""
-
-    @property
-    def problem(self) -> str | None:
-        """Why the row could not be read, or None."""
-
-
 def target_indices(columns: Sequence[str], names: Sequence[str]) -> list[int]:
     """Where the target columns are.
 
@@ -65,16 +48,12 @@ def target_indices(columns: Sequence[str], names: Sequence[str]) -> list[int]:
     """
     if not names:
         raise UserError("no target column was given: name at least one column to predict")
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise UserError(f"target column {repeated[0]!r} was given twice: name each column once")
+    check_unique(names, "targets")
     for name in names:
         if name not in columns:
-            folded = {column.casefold(): column for column in columns}
-            near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
-            hint = f" (did you mean {folded[near[0]]!r}?)" if near else ""
-            listed = ", ".join(columns)
-            raise UserError(f"there is no target column {name!r}{hint}; the columns are: {listed}")
+            close = nearest(name, columns)
+            meant = f"; did you mean {close!r}?" if close else ""
+            raise UserError(f"no target column {name!r}; found {list_names(columns)}{meant}")
     return [list(columns).index(name) for name in names]
 
 
@@ -119,7 +98,7 @@ def parse_target(value: object, *, row: int, name: str) -> float:
 
 
 def parse_targets(
-    columns: Sequence[str], records: Iterable[Row], names: Sequence[str]
+    columns: Sequence[str], records: Iterable[Record], names: Sequence[str]
 ) -> np.ndarray:
     """The target columns of a table.
 
@@ -163,7 +142,7 @@ def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
     empty = [name for name, any_ in zip(names, measured.any(axis=0), strict=True) if not any_]
     if empty:
         raise UserError(
-            f"no usable row has a value in the target {_listed(empty)}: "
+            f"no usable row has a value in the target {list_names(empty)}: "
             "fill in the column or name another one"
         )
     usable = int(measured.any(axis=1).sum())
@@ -193,7 +172,7 @@ def find_kinds(
             raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
         if name not in names:
             raise UserError(
-                f"a kind was given for {name!r}, which is not a target: {_listed(names)}"
+                f"a kind was given for {name!r}, which is not a target: {list_names(names)}"
             )
     binary = (np.isnan(targets) | np.isin(targets, (0.0, 1.0))).all(axis=0)
     kinds = tuple(
@@ -244,14 +223,14 @@ def fit_tasks(
                 f"target {name!r} has no value in the training part: choose another split or target"
             )
         if values.min() == values.max():
-            constant.append(f"{name} (always {values[0]:g})")
+            constant.append(f"{name} = {values[0]:g}")
         elif kind == "classification":
             tasks.append(Task(name, kind))
         else:
             tasks.append(Task(name, kind, float(values.mean()), float(values.std())))
     if constant:
         raise UserError(
-            f"the training part has one class or value only in the target {_listed(constant)}: "
+            f"the training part has one class or value only: {list_names(constant)}; "
             "leave the target out, add data or choose another split"
         )
     return tuple(tasks)
@@ -275,9 +254,3 @@ def positive_weights(
     negative = (labels == 0.0).sum(axis=0)
     classes = np.array([task.kind == "classification" for task in tasks])
     return np.where(classes, negative / np.maximum(positive, 1), 1.0)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
