@@ -8,6 +8,18 @@ _PREFIX = "SMILES Parse Error: "
 _POSITION = re.compile(r"around position (\d+)")
 _TAIL = re.compile(r" (for input:|while parsing:?).*", re.DOTALL)
 _SHOWN_ATOMS = 6
+MAX_ATOMS = 2000
+"""Largest molecule that is accepted (a protein of some 250 residues)."""
+
+
+def describe_size(mol: Chem.Mol) -> str | None:
+    """Why a molecule is too large to be written as SMILES, or None when it is not.
+
+    RDKit writes SMILES by recursion; a chain of many thousand atoms would overflow the stack and
+    end the process.
+    """
+    atoms = mol.GetNumAtoms()
+    return f"{atoms} atoms, more than the {MAX_ATOMS} allowed" if atoms > MAX_ATOMS else None
 
 
 def describe_smiles(smiles: str) -> str:

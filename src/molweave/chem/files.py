@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from molweave.errors import UserError
 
@@ -76,9 +76,9 @@ def open_source(path: str | Path, format: str | None = None) -> Source:
     """Find and check an input file.
 
     Args:
-        path: the file, or ``-`` for standard input, which is copied to a temporary file first.
-        format: one of the values of `FORMATS`; None takes it from the suffix (for standard input,
-            from the first bytes, CSV when they tell nothing).
+        path: the file; ``-`` for standard input, which like a pipe is copied to a temporary file.
+        format: one of the values of `FORMATS`; None takes it from the suffix (for standard input
+            and pipes from the first bytes, CSV when they tell nothing).
 
     Raises:
         UserError: no such file, a folder, an empty file, an unknown suffix or format.
@@ -87,14 +87,16 @@ def open_source(path: str | Path, format: str | None = None) -> Source:
         known = ", ".join(dict.fromkeys(FORMATS.values()))
         raise UserError(f"unknown input format {format!r}; use one of {known}")
     if str(path) == "-":
-        spooled = _spool_stdin()
-        source = Source(spooled, "standard input", format or _sniff_format(spooled))
-        weakref.finalize(source, _discard, spooled)
+        source = _spool(sys.stdin.buffer, "standard input", format)
     else:
         path = Path(path)
         _check_readable(path)
-        source = Source(path, str(path), format or format_of(path))
-    _check_compression(source)
+        if path.is_file():
+            source = Source(path, str(path), format or format_of(path))
+        else:
+            with path.open("rb") as pipe:
+                source = _spool(pipe, str(path), format)
+    _check_content(source)
     return source
 
 
@@ -121,32 +123,33 @@ def _check_readable(path: Path) -> None:
         raise UserError(f"{path}: is a folder; give a file")
     if not path.exists():
         raise UserError(f"{path}: no such file")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: no permission to read it")
+
+
+def _check_content(source: Source) -> None:
     try:
-        with path.open("rb") as stream:
-            empty = not stream.read(1)
+        with source.path.open("rb") as stream:
+            start = stream.read(len(_GZIP_MAGIC))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    if empty:
-        raise UserError(f"{path}: the file is empty")
-
-
-def _check_compression(source: Source) -> None:
-    with source.path.open("rb") as stream:
-        start = stream.read(4)
+        raise UserError(f"{source.name}: cannot be read: {error.strerror}") from error
+    zipped = start == _GZIP_MAGIC
+    called_zipped = source.path.suffix.lower() == ".gz"
+    if source.format == "parquet" and (zipped or called_zipped):
+        raise UserError(f"{source.name}: Parquet inside gzip is not supported; gunzip it first")
+    if called_zipped and start and not zipped:
+        raise UserError(f"{source.name}: not a gzip file although it is called .gz; rename it")
+    if zipped:
+        with source.text() as text:
+            start = text.read(1).encode()
     if not start:
         raise UserError(f"{source.name}: the input is empty")
-    zipped = start.startswith(_GZIP_MAGIC)
-    if source.format == "parquet":
-        if zipped or source.path.suffix.lower() == ".gz":
-            raise UserError(f"{source.name}: Parquet inside gzip is not supported; gunzip it first")
-    elif source.path.suffix.lower() == ".gz" and not zipped:
-        raise UserError(f"{source.name}: not a gzip file although it is called .gz; rename it")
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
     with path.open("rb") as stream:
-        zipped = stream.read(2) == _GZIP_MAGIC
-    return gzip.open(path, "rb") if zipped else path.open("rb")
+        zipped = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    return cast("IO[bytes]", gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
 def _describe_bad_encoding(source: Source) -> str:
@@ -164,11 +167,19 @@ def _describe_bad_encoding(source: Source) -> str:
     return f"{source.name}: the text is not UTF-8; save the file as UTF-8"
 
 
-def _spool_stdin() -> Path:
-    handle, name = tempfile.mkstemp(prefix="molweave-stdin-")
-    with os.fdopen(handle, "wb") as spool:
-        shutil.copyfileobj(sys.stdin.buffer, spool, _SPOOL_BLOCK)
-    return Path(name)
+def _spool(stream: IO[bytes], name: str, format: str | None) -> Source:
+    """A temporary copy of a stream, removed when the source is no longer in use."""
+    handle, copy = tempfile.mkstemp(prefix="molweave-input-")
+    path = Path(copy)
+    try:
+        with os.fdopen(handle, "wb") as spool:
+            shutil.copyfileobj(stream, spool, _SPOOL_BLOCK)
+    except OSError as error:
+        _discard(path)
+        raise UserError(f"{name}: cannot be copied to {path.parent}: {error.strerror}") from error
+    source = Source(path, name, format or _sniff_format(path))
+    weakref.finalize(source, _discard, path)
+    return source
 
 
 def _discard(path: Path) -> None:

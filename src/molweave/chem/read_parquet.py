@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from rdkit import Chem
 
 from molweave.chem.columns import check_unique, find_smiles_column
+from molweave.chem.diagnose import describe_size
 from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
@@ -83,8 +84,9 @@ class ListTable(Table):
     def __iter__(self) -> Iterator[Record]:
         for row, item in enumerate(self._smiles):
             if isinstance(item, Chem.Mol):
-                text = Chem.MolToSmiles(item)
-                yield Record(row, (text,), text, item)
+                problem = describe_size(item)
+                text = None if problem else Chem.MolToSmiles(item)
+                yield Record(row, (text,), text, None if problem else item, problem)
             else:
                 yield record_of_values(row, (_python_value(item),), 0)
 

@@ -7,7 +7,7 @@ from typing import IO
 from rdkit import Chem, rdBase
 
 from molweave.chem.columns import find_smiles_column
-from molweave.chem.diagnose import describe_problems
+from molweave.chem.diagnose import describe_problems, describe_size
 from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
@@ -62,7 +62,8 @@ def read_molblock(block: str) -> tuple[Chem.Mol | None, str | None]:
         try:
             mol = Chem.MolFromMolBlock(block)
             if mol is not None:
-                return mol, None
+                too_large = describe_size(mol)
+                return (None, too_large) if too_large else (mol, None)
             raw = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False)
         except RuntimeError:
             raw = None

@@ -3,18 +3,19 @@
 import csv
 import re
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from molweave.chem.columns import check_unique, find_smiles_column
+from rdkit import Chem, rdBase
+
+from molweave.chem.columns import check_unique, find_smiles_column, list_names
 from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
 _FIELD_LIMIT = 2**31 - 1
+_HEADER_WORDS = ("smiles", "canonical_smiles", "smi")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_SHORTEST_STRUCTURE = 5
 _SMILES_LINE = re.compile(r"(\S+)(?:[ \t]+(\|[^|]*\|))?(?:[ \t]+(.*))?")
 
 
@@ -33,30 +34,34 @@ class DelimitedTable(Table):
         with source.text() as text:
             header = next((line for line in text if line.strip()), None)
         if header is None:
-            raise UserError(f"{source.name}: the file is empty")
+            raise UserError(f"{source.name}: the file is empty (blank lines only)")
         own = _DELIMITERS[source.format]
         others = [mark for mark in ",;\t" if mark != own and mark in header]
         self._delimiter = own if own in header or not others else others[0]
         with source.text() as text:
-            self.columns = tuple(next(fields for fields in self._reader(text) if fields))
+            self.columns = tuple(next(self._filled_rows(text))[1])
         check_unique(self.columns, source.name)
-        self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
+        try:
+            self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
+        except UserError as error:
+            if not any(map(_is_structure, self.columns)):
+                raise
+            raise UserError(
+                f"{source.name}: the first line holds data ({list_names(self.columns, 3)}); "
+                "put a line with column names above it"
+            ) from error
 
     def __iter__(self) -> Iterator[Record]:
         width = len(self.columns)
         position = self.columns.index(self.smiles_column)
+        row = 0
         with self._source.text() as text:
-            rows = self._rows(text)
-            next(fields for fields in rows if not _is_blank(fields))
-            row, blank = 0, 0
-            for fields in rows:
-                if _is_blank(fields):
-                    blank += 1
-                    continue
+            rows = self._filled_rows(text)
+            next(rows)
+            for blank, fields in rows:
                 for _ in range(blank):
                     yield Record(row, ("",) * width, None, problem="empty line")
                     row += 1
-                blank = 0
                 problem = None
                 if len(fields) != width:
                     problem = f"{len(fields)} fields where the header has {width}"
@@ -64,21 +69,41 @@ class DelimitedTable(Table):
                 yield Record(row, tuple(fields), fields[position], problem=problem)
                 row += 1
 
-    def _rows(self, text: IO[str]) -> Iterator[list[str]]:
-        rows = self._reader(text)
-        while True:
-            start = rows.line_num + 1
-            try:
-                yield next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise UserError(f"{self.name}: line {start}: {error}") from error
-
-    def _reader(self, text: IO[str]) -> "Reader":
+    def _filled_rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
+        """The rows that are not blank, the header first, each with the number of blanks before."""
         if csv.field_size_limit() < _FIELD_LIMIT:
             csv.field_size_limit(_FIELD_LIMIT)
-        return csv.reader(text, delimiter=self._delimiter)
+        lines = _Lines(text)
+        reader = csv.reader(lines, delimiter=self._delimiter)
+        blank = 0
+        start = 1
+        for fields in reader:
+            if lines.ended:
+                raise UserError(
+                    f'{self.name}: line {start}: a quote (") opens in this row and is never closed'
+                )
+            start = reader.line_num + 1
+            if not fields or (len(fields) == 1 and fields[0].isspace()):
+                blank += 1
+            else:
+                yield blank, fields
+                blank = 0
+
+
+class _Lines:
+    """The lines of a text; ``ended`` says whether one more was asked for than there are.
+
+    The csv module asks for a line beyond the last one, and yet gives a row, only when that row ends
+    inside a quoted field.
+    """
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._text
+        self.ended = True
 
 
 class SmilesFileTable(Table):
@@ -96,11 +121,11 @@ class SmilesFileTable(Table):
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
 
     def __iter__(self) -> Iterator[Record]:
+        row, blank = 0, 0
         with self._source.text() as text:
-            row, blank = 0, 0
-            for number, line in enumerate(text):
-                line = line.strip()
-                if number == 0 and line.split(maxsplit=1)[:1] and _is_header(line):
+            for number, raw in enumerate(text):
+                line = raw.strip()
+                if number == 0 and _is_header(line):
                     continue
                 if not line:
                     blank += 1
@@ -114,12 +139,16 @@ class SmilesFileTable(Table):
                 row += 1
 
 
-def _is_blank(fields: list[str]) -> bool:
-    return not fields or (len(fields) == 1 and fields[0] != "" and not fields[0].strip())
+def _is_structure(text: str) -> bool:
+    if len(text) < _SHORTEST_STRUCTURE:
+        return False
+    with rdBase.BlockLogs():
+        return Chem.MolFromSmiles(text) is not None
 
 
 def _is_header(line: str) -> bool:
-    return line.split(maxsplit=1)[0].casefold() in ("smiles", "canonical_smiles", "smi")
+    words = line.split(maxsplit=1)
+    return bool(words) and words[0].casefold() in _HEADER_WORDS
 
 
 def _split_smiles_line(line: str) -> tuple[str, str]:

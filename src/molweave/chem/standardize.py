@@ -9,12 +9,14 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molweave.chem.columns import nearest
-from molweave.chem.diagnose import describe_problems, describe_smiles
+from molweave.chem.diagnose import MAX_ATOMS, describe_problems, describe_size, describe_smiles
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.table import Record
 from molweave.errors import UserError
 
-_ROUNDS = 3
+_ROUNDS = 6
+_SHOWN = 30
+_MAX_LENGTH = 10 * MAX_ATOMS
 
 Step = Callable[[Chem.Mol], Chem.Mol]
 
@@ -112,20 +114,21 @@ class Standardizer:
 def canonicalize(mol: Chem.Mol) -> tuple[str, Chem.Mol]:
     """The canonical SMILES of a molecule and the molecule read back from it.
 
-    Repeated until writing and reading change nothing more, at most three times; if the text still
-    alternates, the alphabetically first one is taken. A 3D conformer goes along, its atoms
-    reordered.
+    Repeated until writing and reading change nothing more. For a few molecules (large rings that
+    RDKit finds aromatic from one Kekule form and not from the other) the text alternates for ever:
+    then the alphabetically first of the alternating texts is taken. A 3D conformer goes along, its
+    atoms reordered.
     """
     seen: dict[str, Chem.Mol] = {}
-    for _ in range(_ROUNDS):
-        text = Chem.MolToSmiles(mol)
-        if text in seen:
-            break
+    text = Chem.MolToSmiles(mol)
+    while text not in seen and len(seen) < _ROUNDS:
         mol = _read_back(text, mol)
         seen[text] = mol
-    else:
-        text = min(seen)
-    return text, seen[text]
+        text = Chem.MolToSmiles(mol)
+    texts = list(seen)
+    cycle = texts[texts.index(text) :] if text in seen else texts
+    chosen = min(cycle)
+    return chosen, seen[chosen]
 
 
 def _read_back(text: str, mol: Chem.Mol) -> Chem.Mol:
@@ -148,8 +151,11 @@ def _parse(record: Record) -> Chem.Mol:
         mol = _parse_smiles((record.smiles or "").strip())
     if mol.GetNumAtoms() == 0:
         raise _Refused("parse", "a structure without atoms")
-    for atom in mol.GetAtoms():
-        if atom.GetAtomMapNum():
+    too_large = describe_size(mol)
+    if too_large:
+        raise _Refused("parse", too_large)
+    if record.mol is not None or ":" in (record.smiles or ""):
+        for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)
     return mol
 
@@ -157,12 +163,14 @@ def _parse(record: Record) -> Chem.Mol:
 def _parse_smiles(smiles: str) -> Chem.Mol:
     if not smiles:
         raise _Refused("parse", "empty SMILES")
-    if not smiles.isascii():
-        character = next(c for c in smiles if not c.isascii())
+    if len(smiles) > _MAX_LENGTH:
+        raise _Refused("parse", f"a SMILES of {len(smiles)} characters, too long for a molecule")
+    if not (smiles.isascii() and smiles.isprintable()):
+        character = next(c for c in smiles if not (c.isascii() and c.isprintable()))
         raise _Refused("parse", f"character {character!r} does not belong in a SMILES")
     _, blank, rest = smiles.partition(" ")
     if blank and not rest.lstrip().startswith("|"):
-        raise _Refused("parse", f"text after a blank in the SMILES ({rest[:30]!r})")
+        raise _Refused("parse", f"text after a blank in the SMILES ({rest[:_SHOWN]!r})")
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise _Refused("parse", describe_smiles(smiles))

@@ -1,7 +1,6 @@
 """Writing tables row by row: the whole file appears at the end, or nothing does."""
 
-import os
-import sys
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +38,7 @@ class TableWriter:
 
     Args:
         path: the output; the suffix gives the format (`OUTPUT_FORMATS`); ``-`` is CSV on standard
-            output, row by row.
+            output.
         columns: the column names, all different.
         overwrite: whether ``path`` may exist already.
         exact: columns whose floats are written in full in text too (the input's own, say).
@@ -71,7 +70,7 @@ class TableWriter:
             self._path = Path(path).resolve()
             self._format, self._zipped = output_format(self._path)
             check_output(self._path, overwrite)
-            self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+            self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
 
     def __enter__(self) -> Self:
         """Create the temporary file."""
@@ -105,26 +104,26 @@ class TableWriter:
         sink, self._sink = self._sink, None
         if sink is None:
             return
+        done = False
         try:
             if kind is None:
                 sink.close()
                 if self._temporary is not None and self._path is not None:
                     self._temporary.replace(self._path)
-            else:
-                with suppress(OSError, UserError):
-                    sink.abandon()
+                done = True
         except BrokenPipeError:
             raise
         except OSError as failure:
-            with suppress(OSError):
-                sink.abandon()
             raise self._failed(failure) from failure
         finally:
-            self._remove()
+            if not done:
+                with suppress(OSError):
+                    sink.abandon()
+                self._remove()
 
     def _open(self) -> _Sink:
         if self._temporary is None:
-            return TextSink.on_stream(sys.stdout, self.columns, self._exact)
+            return TextSink.on_stdout(self.columns, self._exact)
         if self._format == "parquet":
             self._temporary.open("xb").close()
             return ParquetSink(self._temporary, self.columns, self._metadata)

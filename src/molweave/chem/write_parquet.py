@@ -18,8 +18,9 @@ _GROUP_ROWS = 16_384
 class ParquetSink:
     """A Parquet file that grows by row groups.
 
-    The type of a column is that of its values in the first row group (text when all are missing);
-    a numpy vector makes a fixed-size list. NaN and None are stored as null.
+    The type of a column is that of its values in the first row group (text when all are missing or
+    when they have no type in common); a numpy vector makes a fixed-size list. NaN and None are
+    stored as null.
 
     Args:
         path: the file to create.
@@ -59,10 +60,7 @@ class ParquetSink:
 
         columns = list(zip(*self._rows, strict=True)) or [()] * len(self._columns)
         if self._types is None:
-            self._types = [
-                self._infer(name, values)
-                for name, values in zip(self._columns, columns, strict=True)
-            ]
+            self._types = [self._infer(values) for values in columns]
         arrays = [
             self._array(name, values, kind)
             for name, values, kind in zip(self._columns, columns, self._types, strict=True)
@@ -76,7 +74,7 @@ class ParquetSink:
         self._written += len(self._rows)
         self._rows.clear()
 
-    def _infer(self, name: str, values: Sequence[object]) -> "pyarrow.DataType":
+    def _infer(self, values: Sequence[object]) -> "pyarrow.DataType":
         import pyarrow
 
         first = next((value for value in values if value is not None), None)
@@ -84,12 +82,10 @@ class ParquetSink:
             return pyarrow.string()
         if isinstance(first, np.ndarray):
             return pyarrow.list_(pyarrow.from_numpy_dtype(first.dtype), len(first))
-        if any(isinstance(value, float) for value in values) and not isinstance(first, str):
-            return pyarrow.float64()
         try:
             return pyarrow.array(values).type
-        except (pyarrow.ArrowException, TypeError, OverflowError) as error:
-            raise self._mixed(name, values) from error
+        except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
+            return pyarrow.string()
 
     def _array(
         self, name: str, values: Sequence[object], kind: "pyarrow.DataType"
@@ -99,6 +95,8 @@ class ParquetSink:
         try:
             if pyarrow.types.is_fixed_size_list(kind):
                 return _vectors(values, kind)
+            if pyarrow.types.is_string(kind):
+                values = [v if v is None or isinstance(v, str) else str(v) for v in values]
             return pyarrow.array(values, type=kind)
         except (pyarrow.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise self._mixed(name, values) from error
@@ -107,8 +105,8 @@ class ParquetSink:
         kinds = sorted({type(value).__name__ for value in values if value is not None})
         last = self._written + len(values)
         return UserError(
-            f"column {name!r} holds values of different kinds ({', '.join(kinds)} up to row "
-            f"{last}), which Parquet cannot store in one column; write .csv instead"
+            f"column {name!r} holds {' and '.join(kinds)} values up to row {last}, which do not "
+            "fit the values above them; a Parquet column has one type, write .csv instead"
         )
 
 

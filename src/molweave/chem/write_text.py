@@ -2,8 +2,8 @@
 
 import csv
 import gzip
-import json
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from io import TextIOWrapper
@@ -39,9 +39,15 @@ class TextSink:
         self._writer.writerow(columns)
 
     @classmethod
-    def on_stream(cls, stream: IO[str], columns: Sequence[str], exact: frozenset[int]) -> Self:
-        """Comma-separated text on a stream that stays open."""
-        return cls(stream, ExitStack(), columns, exact, ",")
+    def on_stdout(cls, columns: Sequence[str], exact: frozenset[int]) -> Self:
+        """Comma-separated text on standard output, which stays open; UTF-8 where it takes bytes."""
+        sys.stdout.flush()
+        stack = ExitStack()
+        stream: IO[str] = sys.stdout
+        if hasattr(sys.stdout, "buffer"):
+            stream = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+            stack.callback(stream.detach)
+        return cls(stream, stack, columns, exact, ",")
 
     @classmethod
     def on_file(
@@ -54,15 +60,13 @@ class TextSink:
         zipped: bool,
     ) -> Self:
         """A new file; gzipped, it has no time stamp, so that equal rows give equal bytes."""
-        with ExitStack() as stack:
-            stream: IO[bytes] = stack.enter_context(path.open("xb"))
-            if zipped:
-                packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0)
-                stream = cast("IO[bytes]", stack.enter_context(packed))
-            text = TextIOWrapper(stream, encoding="utf-8", newline="", write_through=False)
-            stack.enter_context(text)
-            return cls(text, stack.pop_all(), columns, exact, delimiter)
-        raise AssertionError("unreachable")
+        stack = ExitStack()
+        stream: IO[bytes] = stack.enter_context(path.open("xb"))
+        if zipped:
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0)
+            stream = cast("IO[bytes]", stack.enter_context(packed))
+        text = stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
+        return cls(text, stack, columns, exact, delimiter)
 
     def write(self, values: Sequence[object]) -> None:
         """Add a row."""
@@ -93,6 +97,6 @@ def _as_text(value: Any, exact: bool) -> str:
         if math.isnan(value):
             return ""
         return repr(value) if exact else f"{value:.6g}"
-    if isinstance(value, (list, tuple, dict)):
-        return json.dumps(value, default=str)
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(_as_text(item, exact) for item in value)}]"
     return str(value)
