@@ -3,15 +3,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
-TORCH := $(shell grep '^torch==' requirements.lock)
 BBBP := src/molweave/data/bundled/bbbp.csv.gz
 MODEL := demo/bbbp-model
 
-# $(call install,folder,pip options): torch comes first, so that nothing asks pip for another build of it.
+# Torch comes first, so that nothing asks pip for another build of it. It and RDKit, whose version decides canonical SMILES and
+# conformers, keep their versions until someone edits the lock.
+HELD := $(shell grep -E '^(torch|rdkit)==' requirements.lock)
+
+# $(call install,folder,options of pip)
 define install
 @$(PYTHON) -c 'import sys; sys.exit("molweave needs Python >= 3.11, found " + sys.version.split()[0] + ": try make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 $(PYTHON) -m venv $(1)
-$(1)/bin/pip install -qq --disable-pip-version-check --no-input $(2) $(TORCH) hatchling editables
+$(1)/bin/pip install -qq --disable-pip-version-check --no-input $(2) $(HELD) hatchling editables
 $(1)/bin/pip install -qq --disable-pip-version-check --no-input $(2) --no-build-isolation --editable '.[dev,bench]'
 endef
 
@@ -63,12 +66,12 @@ format: $(READY) ## rewrite the files as `make check` wants them
 bench: $(READY) ## measure the speed of the parts
 	$(BIN)/pytest benchmarks -m "slow or not slow" --benchmark-only
 
-lock: ## remake requirements.lock: the newest versions that pyproject.toml admits; torch as pinned now
+lock: ## remake requirements.lock: the newest versions that pyproject.toml admits; torch and rdkit as pinned
 	rm -rf build/lock
 	$(call install,build/lock,)
-	{ sed -n '/^#/p' requirements.lock; \
+	@{ sed -n '/^#/p' requirements.lock; \
 	  build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
-	mv requirements.lock.new requirements.lock
+	@mv requirements.lock.new requirements.lock
 	rm -rf build/lock
 
 clean: ## remove .venv/, demo/ and every cache of the tools
