@@ -9,10 +9,10 @@ from rdkit import Chem
 
 ATOM_CARDINALITIES = (101, 7, 6, 5, 6, 6, 2)
 """Categories of an atom's atomic number, degree (hydrogens counted), formal charge, chirality tag,
-number of hydrogens, hybridisation and aromaticity, the columns of `atom_codes`."""
+number of hydrogens, hybridisation and aromaticity, the columns of `read_atoms`."""
 BOND_CARDINALITIES = (5, 7, 2, 2)
 """Categories of a bond's type, stereo, conjugation and ring membership, the columns of
-`bond_codes`."""
+`read_bonds`."""
 
 _CHARGE = {-1: 0, -2: 1, 1: 2, 2: 3, 0: 4}
 _HYBRIDIZATION = {
@@ -30,15 +30,21 @@ _BOND_TYPE = {
 }
 
 
-def atom_codes(mol: Chem.Mol) -> np.ndarray:
-    """Codes of every atom, uint8 (atoms, 7), in the order of `ATOM_CARDINALITIES`.
+def read_atoms(mol: Chem.Mol) -> tuple[np.ndarray, np.ndarray]:
+    """The atoms of a molecule as codes.
 
     Atomic number z is code z - 1, so that hydrogen is 0; a dummy atom and z > 100 are code 100.
+
+    Returns:
+        Codes, uint8 (atoms, 7), in the order of `ATOM_CARDINALITIES`, and the masses in dalton,
+        float32 (atoms,).
     """
     codes: list[int] = []
-    for atom in mol.GetAtoms():
+    masses: list[float] = []
+    for atom in map(mol.GetAtomWithIdx, range(mol.GetNumAtoms())):  # twice as fast as GetAtoms
+        number = atom.GetAtomicNum()
         codes += (
-            (atom.GetAtomicNum() - 1) if 1 <= atom.GetAtomicNum() <= 100 else 100,
+            number - 1 if 1 <= number <= 100 else 100,
             min(atom.GetTotalDegree(), 6),
             _CHARGE.get(atom.GetFormalCharge(), 5),
             min(int(atom.GetChiralTag()), 4),
@@ -46,23 +52,29 @@ def atom_codes(mol: Chem.Mol) -> np.ndarray:
             _HYBRIDIZATION.get(atom.GetHybridization(), 5),
             atom.GetIsAromatic(),
         )
-    return np.frombuffer(bytes(codes), dtype=np.uint8).reshape(-1, len(ATOM_CARDINALITIES))
+        masses.append(atom.GetMass())
+    return _table(codes, len(ATOM_CARDINALITIES)), np.array(masses, dtype=np.float32)
 
 
-def bond_codes(mol: Chem.Mol) -> np.ndarray:
-    """Codes of every bond, uint8 (bonds, 4), in the order of `BOND_CARDINALITIES`."""
+def read_bonds(mol: Chem.Mol) -> tuple[np.ndarray, np.ndarray]:
+    """The bonds of a molecule as codes.
+
+    Returns:
+        Codes, uint8 (bonds, 4), in the order of `BOND_CARDINALITIES`, and the two atoms of each
+        bond, int32 (2, bonds).
+    """
     codes: list[int] = []
-    for bond in mol.GetBonds():
+    ends: list[int] = []
+    for bond in map(mol.GetBondWithIdx, range(mol.GetNumBonds())):
         codes += (
             _BOND_TYPE.get(bond.GetBondType(), 4),
             min(int(bond.GetStereo()), 6),
             bond.GetIsConjugated(),
             bond.IsInRing(),
         )
-    return np.frombuffer(bytes(codes), dtype=np.uint8).reshape(-1, len(BOND_CARDINALITIES))
+        ends += (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+    return _table(codes, len(BOND_CARDINALITIES)), np.array(ends, dtype=np.int32).reshape(-1, 2).T
 
 
-def bond_ends(mol: Chem.Mol) -> np.ndarray:
-    """The two atoms of every bond, int32 (2, bonds)."""
-    ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
-    return np.array(ends, dtype=np.int32).reshape(-1, 2).T
+def _table(codes: list[int], width: int) -> np.ndarray:
+    return np.frombuffer(bytes(codes), dtype=np.uint8).reshape(-1, width)

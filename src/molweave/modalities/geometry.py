@@ -22,8 +22,8 @@ class GeometrySample:
     """One molecule with a conformer.
 
     Attributes:
-        atoms: uint8 (atoms, 7), see `codes.atom_codes`.
-        bonds: uint8 (bonds, 4), see `codes.bond_codes`.
+        atoms: uint8 (atoms, 7), see `codes.read_atoms`.
+        bonds: uint8 (bonds, 4), see `codes.read_bonds`.
         ends: int32 (2, bonds), the two atoms of each bond.
         lengths: float32 (bonds,), in angstrom.
         pairs: int32 (2, angles), two different bonds that share an atom, in both orders.
@@ -99,12 +99,13 @@ class GeometryModality(Modality[GeometrySample]):
         if not np.isfinite(conformer.coordinates).all():
             return Missing("no conformer: coordinates are not finite")
         positions = conformer.coordinates.astype(np.float64)
-        ends = codes.bond_ends(mol)
+        atoms, _ = codes.read_atoms(mol)
+        bonds, ends = codes.read_bonds(mol)
         pairs, angles = bond_angles(ends, positions)
         lengths = np.linalg.norm(positions[ends[1]] - positions[ends[0]], axis=1)
         return GeometrySample(
-            atoms=codes.atom_codes(mol),
-            bonds=codes.bond_codes(mol),
+            atoms=atoms,
+            bonds=bonds,
             ends=ends,
             lengths=lengths.astype(np.float32),
             pairs=pairs.astype(np.int32),

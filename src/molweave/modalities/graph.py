@@ -24,9 +24,9 @@ class GraphSample:
     """One molecule as compact codes.
 
     Attributes:
-        atoms: uint8 (atoms, 7), see `codes.atom_codes`.
+        atoms: uint8 (atoms, 7), see `codes.read_atoms`.
         masses: float32 (atoms,), in dalton.
-        bonds: uint8 (bonds, 4), see `codes.bond_codes`.
+        bonds: uint8 (bonds, 4), see `codes.read_bonds`.
         ends: int32 (2, bonds), the two atoms of each bond.
     """
 
@@ -75,14 +75,9 @@ class GraphModality(Modality[GraphSample]):
 
     def featurize(self, molecule: Molecule, conformer: Conformer | None) -> GraphSample:
         """Read the codes of every atom and bond; never missing."""
-        mol = molecule.mol
-        masses = [atom.GetMass() for atom in mol.GetAtoms()]
-        return GraphSample(
-            atoms=codes.atom_codes(mol),
-            masses=np.array(masses, dtype=np.float32),
-            bonds=codes.bond_codes(mol),
-            ends=codes.bond_ends(mol),
-        )
+        atoms, masses = codes.read_atoms(molecule.mol)
+        bonds, ends = codes.read_bonds(molecule.mol)
+        return GraphSample(atoms=atoms, masses=masses, bonds=bonds, ends=ends)
 
     def collate(self, samples: Sequence[GraphSample]) -> GraphPart:
         """Expand the codes and lay the graphs end to end."""
@@ -95,8 +90,8 @@ class GraphModality(Modality[GraphSample]):
             num_molecules=len(samples),
             atoms=torch.from_numpy(_atom_features(atoms, masses)),
             bonds=torch.from_numpy(np.repeat(_bond_features(bonds), 2, axis=0)),
-            source=torch.from_numpy(ends.T.reshape(-1)),
-            target=torch.from_numpy(ends[::-1].T.reshape(-1)),
+            source=torch.from_numpy(ends.T.flatten()),
+            target=torch.from_numpy(ends[::-1].T.flatten()),
             reverse=torch.arange(2 * len(bonds)) ^ 1,
             molecule=batching.owners(sizes),
         )
