@@ -15,8 +15,8 @@ BBBP = HERE.parent / "src" / "molweave" / "data" / "bundled" / "bbbp.csv.gz"
 
 def main() -> None:
     """Predict which of the new molecules cross the blood-brain barrier."""
-    model = mw.Predictor(method="dmmrl").fit(BBBP, targets=["p_np"], split="scaffold")
-    model.save("bbbp-model")
+    model = mw.Predictor(method="dmmrl", split="scaffold").fit(BBBP, targets="p_np")
+    model.save("bbbp-model", overwrite=True)
 
     model = mw.Predictor.load("bbbp-model")
     table = model.predict(HERE / "new_molecules.csv")
