@@ -1,0 +1,48 @@
+"""molweave: molecular property models that look at a molecule in several ways at once.
+
+`Predictor` fits, predicts, embeds, evaluates, saves and loads. `MolweaveClassifier`,
+`MolweaveRegressor` and `MolweaveEmbedder` wrap it for scikit-learn. Importing the package is cheap:
+each of them is loaded when it is first used.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from molweave.errors import UserError
+
+if TYPE_CHECKING:
+    from molweave.predictor import Predictor
+    from molweave.sklearn import MolweaveClassifier, MolweaveEmbedder, MolweaveRegressor
+
+__all__ = [
+    "MolweaveClassifier",
+    "MolweaveEmbedder",
+    "MolweaveRegressor",
+    "Predictor",
+    "UserError",
+    "__version__",
+]
+
+__version__ = version("molweave")
+
+_HOMES = {
+    "Predictor": "molweave.predictor",
+    "MolweaveClassifier": "molweave.sklearn",
+    "MolweaveEmbedder": "molweave.sklearn",
+    "MolweaveRegressor": "molweave.sklearn",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public class when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, those not loaded yet too."""
+    return sorted({*globals(), *_HOMES})

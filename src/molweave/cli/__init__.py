@@ -1,0 +1,10 @@
+"""The command line: a shell over the facade, without logic or defaults of its own."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line with the arguments of the process, and exit with its code."""
+    from molweave.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""The commands, and what becomes of errors: one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from molweave.cli import check, doctor, embed, evaluate, fit, info, predict
+from molweave.errors import UserError
+
+OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="molweave",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=_SETTINGS,
+    help="Fit models of molecular properties and use them.",
+    epilog="Exit codes: 0 fine, 1 a bug in molweave, 2 something you can mend, 130 interrupted.",
+)
+app.command("fit")(fit.fit)
+app.command("train", hidden=True)(fit.fit)
+app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
+app.command("fingerprint", hidden=True)(embed.embed)
+app.command("evaluate")(evaluate.evaluate)
+app.command("info")(info.info)
+app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from molweave import __version__
+
+        typer.echo(f"molweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the program as a whole."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: as typed, without the name of the program; none shows the help.
+
+    Returns:
+        The exit code. A bug in molweave is not caught: its traceback is what we need to mend it.
+    """
+    try:
+        return _dispatch(list(arguments) or ["--help"])
+    except UserError as error:
+        return _fail(str(error), USER_ERROR)
+    except _UsageError as error:
+        return _fail(_usage(error), USER_ERROR)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        hint = f"; {stop}" if str(stop) else ""
+        return _fail(f"interrupted{hint}", INTERRUPTED, label="")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("molweave", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    sys.stdout.flush()
+    return OK
+
+
+def _usage(error: Exception) -> str:
+    message = error.format_message()  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "molweave"
+    return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {path} --help"
+
+
+def _fail(message: str, code: int, *, label: str = "error: ") -> int:
+    print(label + " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    return code

@@ -1,0 +1,90 @@
+"""``molweave check``: the audit of a data set."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from molweave.cli import options
+from molweave.cli.choices import choose_kinds, choose_split, find_targets
+from molweave.cli.output import print_json
+from molweave.cli.progress import open_display
+from molweave.cli.values import given_only
+
+if TYPE_CHECKING:
+    from molweave.data.findings import Audit
+
+
+def check(
+    data: options.Data,
+    target: options.OptionalTarget = None,
+    smiles_column: options.SmilesColumn = None,
+    kind: options.Kind = None,
+    split: options.SplitName = None,
+    split_column: options.SplitColumn = None,
+    split_file: options.SplitFile = None,
+    standardize: options.Standardize = None,
+    seed: options.Seed = None,
+    _config: options.Config = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Look for what may spoil a model of this table, and say in which rows and what to do.
+
+    With a split, also for molecules on both sides of it. Findings do not change the exit code.
+    """
+    with open_display(quiet) as display:
+        display.stage("checking")
+        found = _audit(
+            data,
+            find_targets(target or [], data, smiles_column),
+            smiles_column=smiles_column,
+            kinds=choose_kinds(kind),
+            split=choose_split(split, split_column, split_file),
+            standardize=standardize,
+            seed=seed or 0,
+        )
+    if json:
+        print_json(found.to_json())
+        return
+    for line in found.summary:
+        typer.echo(line)
+
+
+def _audit(
+    data: str,
+    targets: Sequence[str],
+    *,
+    smiles_column: str | None,
+    kinds: str | Mapping[str, str] | None,
+    split: str | None,
+    standardize: str | None,
+    seed: int,
+) -> "Audit":
+    """Read the table as a fit would, and audit it."""
+    from molweave.chem.molecule import Molecule, Rejected
+    from molweave.chem.read import open_table
+    from molweave.chem.standardize import Standardizer
+    from molweave.data.audit import audit
+    from molweave.data.targets import parse_targets
+    from molweave.training.splitting import choose_split as draw_split
+
+    table = open_table(data, smiles_column=smiles_column)
+    records = tuple(table)
+    standardizer = Standardizer(**given_only(name=standardize))
+    results = [standardizer(record) for record in records]
+    usable = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
+    molecules = [result for result in results if isinstance(result, Molecule)]
+    values = parse_targets(table.columns, records, targets)[usable] if targets else None
+    parts = None
+    if split is not None:
+        kept = [records[index] for index in usable]
+        parts = draw_split(split, molecules, columns=table.columns, records=kept, seed=seed)
+    return audit(
+        molecules,
+        values,
+        targets,
+        rejected=[result for result in results if isinstance(result, Rejected)],
+        kinds=kinds,
+        split=parts,
+    )

@@ -1,0 +1,77 @@
+"""``--config``: options from a TOML file, which the command line overrides."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from molweave.chem.columns import nearest
+from molweave.errors import UserError
+
+_TABLES = ("set", "train")
+_OWN = ("_config", "help")
+
+
+def load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the values of a TOML file the defaults of the command.
+
+    The keys are the long option names without their dashes, and the names of the arguments in
+    lower case. A repeatable option takes a list; ``set`` and ``train`` take a table.
+
+    Raises:
+        UserError: the file cannot be read, is not TOML, has a key that the command does not know,
+            or a value of the wrong shape.
+    """
+    if path is None or context.resilient_parsing:
+        return path
+    known = {_key(item): item for item in context.command.params if item.name not in _OWN}
+    values: dict[str, Any] = {}
+    for key, value in _read(path).items():
+        if key not in known:
+            close = nearest(key, known)
+            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(sorted(known))}"
+            raise UserError(f"{path}: unknown key {key!r}; {hint}")
+        multiple = bool(getattr(known[key], "multiple", False))
+        values[str(known[key].name)] = _shape(value, key, multiple, path)
+    context.default_map = values
+    return path
+
+
+def _key(parameter: Any) -> str:
+    """What the file calls a parameter: ``smiles-column``."""
+    return str(max(parameter.opts, key=len)).lstrip("-").lower()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: is not TOML: {error}") from error
+
+
+def _shape(value: Any, key: str, multiple: bool, path: Path) -> Any:
+    """The value as if it had been typed."""
+    if isinstance(value, dict):
+        if key not in _TABLES:
+            raise UserError(f"{path}: {key} is not a table; write {key} = ...")
+        return [f"{name}={_text(item)}" for name, item in value.items()]
+    if multiple:
+        items: Sequence[Any] = value if isinstance(value, list) else [value]
+        return [_text(item) for item in items]
+    if isinstance(value, list):
+        raise UserError(f"{path}: {key} takes one value; found a list of {len(value)}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(_text(item) for item in value)
+    return str(value)

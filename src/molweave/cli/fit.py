@@ -1,0 +1,195 @@
+"""``molweave fit``: learn from a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molweave.cli import options
+from molweave.cli.choices import choose_kinds, choose_split, find_targets
+from molweave.cli.options import DATA, MODEL, TRAINING, option
+from molweave.cli.output import print_json, print_scores, read_scores
+from molweave.cli.progress import as_events, open_display
+from molweave.cli.values import (
+    choose,
+    given_only,
+    merge_options,
+    parse_duration,
+    parse_pairs,
+    split_list,
+)
+
+LOSS_TERMS = ("kl", "mmd", "align", "orth", "rec")
+
+
+def fit(
+    data: options.Data,
+    target: options.Target,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Model folder to write."),
+    ],
+    smiles_column: options.SmilesColumn = None,
+    kind: options.Kind = None,
+    split: options.SplitName = None,
+    split_column: options.SplitColumn = None,
+    split_file: options.SplitFile = None,
+    standardize: options.Standardize = None,
+    conformers: Annotated[
+        str | None,
+        option(
+            "--conformers",
+            DATA,
+            "input: the 3D structures of an SDF, others generated; generate: all; none.",
+            "SOURCE",
+        ),
+    ] = None,
+    method: Annotated[str | None, option("--method", MODEL, "auto or dmmrl.", "NAME")] = None,
+    preset: Annotated[
+        str | None, option("--preset", MODEL, "small (for a CPU) or paper.", "NAME")
+    ] = None,
+    modalities: Annotated[
+        list[str] | None,
+        option(
+            "--modalities",
+            MODEL,
+            "Views to use, separated by commas: sequence, graph, geometry, descriptors.",
+            "NAMES",
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        option(
+            "--without",
+            MODEL,
+            f"Loss term to leave out (repeatable): {', '.join(LOSS_TERMS)}.",
+            "TERM",
+        ),
+    ] = None,
+    fusion: Annotated[
+        str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
+    ] = None,
+    ensemble: Annotated[
+        int | None,
+        option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N"),
+    ] = None,
+    epochs: Annotated[
+        int | None, option("--epochs", TRAINING, "Passes over the training part.", "N")
+    ] = None,
+    batch_size: Annotated[
+        int | None, option("--batch-size", TRAINING, "Molecules per step.", "N")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, option("--learning-rate", TRAINING, "Peak of the schedule.", "X")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        option(
+            "--patience",
+            TRAINING,
+            "Stop after so many epochs without a better validation score; 0 for never.",
+            "N",
+        ),
+    ] = None,
+    balance: Annotated[
+        bool | None,
+        option(
+            "--balance/--no-balance",
+            TRAINING,
+            "Weigh classes by how rare they are in training.",
+            "",
+        ),
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        option(
+            "--max-time", TRAINING, "Stop training after 90s, 30m, 2h; the model is kept.", "TIME"
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME"),
+    ] = None,
+    train: Annotated[
+        list[str] | None,
+        option("--train", TRAINING, "Other setting of the training (repeatable).", "NAME=VALUE"),
+    ] = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    resume: Annotated[
+        bool,
+        options.flag("--resume", "Go on where the same command was interrupted."),
+    ] = False,
+    _config: options.Config = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Fit a model on a table of measured molecules.
+
+    Splits the data, trains, scores the model on molecules it has not seen, and writes a folder with
+    the model, its scores and report.html.
+    """
+    choices = given_only(
+        method=method,
+        preset=preset,
+        modalities=split_list(modalities),
+        method_options=_method_options(fusion, without, set_),
+        training=merge_options(
+            {
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "patience": patience,
+                "balance": balance,
+                "precision": precision,
+                "max_minutes": max_time and parse_duration(max_time, "--max-time") / 60,
+            },
+            parse_pairs(train, "--train"),
+            "--train",
+        ),
+        kinds=choose_kinds(kind),
+        split=choose_split(split, split_column, split_file),
+        ensemble=ensemble,
+        seed=seed,
+        device=device,
+        standardize=standardize,
+        conformers=conformers,
+        workers=workers,
+    )
+    targets = find_targets(target, data, smiles_column)
+    with open_display(quiet) as display:
+        from molweave.predictor import Predictor
+
+        try:
+            model = Predictor(**choices).fit(
+                data,
+                targets,
+                smiles_column=smiles_column,
+                out=out,
+                resume=resume,
+                overwrite=overwrite,
+                events=as_events(display),
+            )
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt("the same command with --resume goes on from here") from stop
+    scores = read_scores(out)
+    if json:
+        print_json({"model": out, "report": out / "report.html", "scores": scores, **model.info()})
+        return
+    print_scores(scores)
+    typer.echo(f"model   {out}")
+    typer.echo(f"report  {out / 'report.html'}")
+
+
+def _method_options(
+    fusion: str | None, without: list[str] | None, pairs: list[str] | None
+) -> dict[str, object]:
+    terms = [choose(term, LOSS_TERMS, "--without") for term in split_list(without) or ()]
+    named = {"fusion": fusion, **dict.fromkeys(terms, 0)}
+    return merge_options(named, parse_pairs(pairs, "--set"), "--set")

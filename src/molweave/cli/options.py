@@ -1,0 +1,101 @@
+"""Options that several commands have, each described once."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from molweave.cli.config_file import load_config
+
+ModelFolder = Annotated[
+    str, typer.Argument(metavar="MODEL", show_default=False, help="Model folder made by fit.")
+]
+MODEL, DATA, TRAINING = "Model", "Data", "Training"
+
+
+def option(flag: str, panel: str, text: str, metavar: str | None = None) -> Any:
+    """An option in a panel of its own in the help."""
+    return typer.Option(flag, rich_help_panel=panel, help=text, metavar=metavar)
+
+
+def flag(names: str, text: str) -> Any:
+    """A switch; ``names`` are separated by blanks."""
+    return typer.Option(*names.split(), metavar="", help=text)
+
+
+_DATA = typer.Argument(
+    metavar="DATA",
+    show_default=False,
+    help="Table of molecules: .csv, .tsv, .smi, .sdf or .parquet, text also with .gz; "
+    "- for standard input.",
+)
+Data = Annotated[str, _DATA]
+OptionalData = Annotated[str | None, _DATA]
+SmilesColumn = Annotated[
+    str | None, option("--smiles-column", DATA, "Column with the SMILES.", "NAME")
+]
+_TARGET = typer.Option(
+    "--target",
+    "-t",
+    rich_help_panel=DATA,
+    metavar="NAME",
+    help="Column to learn; repeat it, or separate names by commas, for several.",
+)
+Target = Annotated[list[str], _TARGET]
+OptionalTarget = Annotated[list[str] | None, _TARGET]
+Kind = Annotated[
+    list[str] | None,
+    option(
+        "--kind",
+        DATA,
+        "classification or regression, for all targets; name=kind for one (repeatable). "
+        "Without it, targets of only 0 and 1 are classes.",
+        "KIND",
+    ),
+]
+SplitName = Annotated[
+    str | None, option("--split", DATA, "scaffold, scaffold-balanced or random.", "NAME")
+]
+SplitColumn = Annotated[
+    str | None,
+    option("--split-column", DATA, "Column that says train, valid or test.", "NAME"),
+]
+SplitFile = Annotated[
+    str | None,
+    option(
+        "--split-file",
+        DATA,
+        "File of row numbers (.json), or table (.csv) with the column after #.",
+        "FILE[#NAME]",
+    ),
+]
+Standardize = Annotated[
+    str | None,
+    option(
+        "--standardize", DATA, "default, or full: largest fragment, uncharged, normalised.", "NAME"
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, metavar="N", help="Of all that is random: same again."),
+]
+Overwrite = Annotated[bool, flag("--overwrite", "Replace the output if it exists.")]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, metavar="N", help="Worker processes; 0 for one per core."),
+]
+Quiet = Annotated[bool, flag("--quiet -q", "Show only results and errors, no progress.")]
+Json = Annotated[bool, flag("--json", "Print the result as JSON on standard output.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        callback=load_config,
+        is_eager=True,
+        help="TOML file with options of this command; the command line overrides it.",
+    ),
+]
