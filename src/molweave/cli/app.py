@@ -33,12 +33,13 @@ app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from molweave import __version__
 
         typer.echo(f"molweave {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -3,18 +3,23 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from molweave.chem.columns import nearest
 from molweave.errors import UserError
 
+if TYPE_CHECKING:
+    Context = typer.Context
+else:  # what typer passes, in truth
+    Context = typer.Context.__base__
+
 _TABLES = ("set", "train")
 _OWN = ("_config", "help")
 
 
-def load_config(context: typer.Context, path: Path | None) -> Path | None:
+def load_config(context: Context, path: Path | None) -> Path | None:
     """Make the values of a TOML file the defaults of the command.
 
     The keys are the long option names without their dashes, and the names of the arguments in
