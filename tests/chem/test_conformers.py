@@ -1,3 +1,4 @@
+import io
 import itertools
 import os
 import signal
@@ -11,6 +12,7 @@ from rdkit.Chem import AllChem
 
 from molweave.chem import conformer_pool, conformers
 from molweave.chem.conformer_pool import ConformerPool
+from molweave.chem.conformer_worker import write_request
 from molweave.chem.conformers import (
     CRASHED,
     Conformer,
@@ -239,6 +241,26 @@ def test_a_molecule_that_takes_too_long_fails_and_the_others_do_not():
     assert found[SLOW] == found[SLOW + "O"] == Conformer.failed("timed out after 0.2 s")
     assert found["CCO"].origin == found["CCN"].origin == "etkdg+mmff94"
     assert not found[SLOW].transient
+
+
+def test_a_worker_that_waits_instead_of_computing_is_killed_by_the_clock(monkeypatch):
+    idle = conformer_pool._PROGRAM.replace(
+        "import main;",
+        "import main; import threading, molweave.chem.conformer_worker as w; "
+        "w.embed_conformer = lambda c, s: threading.Event().wait();",
+    )
+    monkeypatch.setattr(conformer_pool, "_PROGRAM", idle)
+    found = dict(generate_conformers(["CC", "CCO"], ConformerSettings(timeout=0.02), workers=2))
+    assert set(found.values()) == {Conformer.failed("timed out after 0.02 s")}
+
+
+def test_a_worker_counts_its_own_processor_time():
+    """Wall-clock time alone would fail molecules because the machine is busy."""
+    request = io.BytesIO()
+    write_request(request, SLOW, ConformerSettings(timeout=0.05))
+    command = [sys.executable, "-m", "molweave.chem.conformer_worker"]
+    done = subprocess.run(command, input=request.getvalue(), capture_output=True, timeout=60)
+    assert done.returncode == -signal.SIGPROF
 
 
 def test_every_molecule_has_its_result_when_a_worker_is_killed():

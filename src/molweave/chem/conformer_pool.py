@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 import molweave
-from molweave.chem.conformer_worker import read_answer, write_request
+from molweave.chem.conformer_worker import PATIENCE, read_answer, write_request
 from molweave.chem.conformers import CRASHED, Conformer, ConformerSettings
 from molweave.errors import MolweaveError, UserError
 
@@ -72,10 +73,14 @@ class _Worker:
             write_request(self._requests, canonical, settings)
         except OSError:
             return None
-        answer, late = self._read(settings.timeout)
-        if answer is None and late:
+        answer, late = self._read(PATIENCE * settings.timeout)
+        if answer is None and (late or self._ran_out_of_time()):
             return Conformer.failed(f"timed out after {settings.timeout:g} s")
         return answer
+
+    def _ran_out_of_time(self) -> bool:
+        """Whether the worker, whose pipe has ended, ended itself at the limit."""
+        return sys.platform != "win32" and self.process.wait() == -signal.SIGPROF
 
     def _read(self, seconds: float) -> tuple[Conformer | None, bool]:
         """The next answer, or None, and whether the worker was killed for being late."""

@@ -12,6 +12,8 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +23,12 @@ import numpy as np
 from molweave.chem.conformers import Conformer, ConformerSettings, embed_conformer
 
 _LENGTH = struct.Struct("<I")
-_ORPHAN_SECONDS = 30.0
+
+PATIENCE = 1.0 if sys.platform == "win32" else 10.0
+"""Wall-clock seconds that the parent waits for each second of the time limit.
+
+More than one where a worker limits its own processor time, which Windows does not offer.
+"""
 
 
 def write_frame(stream: BinaryIO, content: bytes) -> None:
@@ -76,8 +83,8 @@ def read_answer(stream: BinaryIO) -> Conformer | None:
 def main() -> None:
     """Answer requests until the parent closes the stream.
 
-    Interrupts are the parent's business. A worker whose parent was killed while it was busy with an
-    endless molecule ends itself.
+    Interrupts are the parent's business. A molecule that exceeds the time limit ends the process by
+    ``SIGPROF``; where there is no such signal, the parent ends it, or a watchdog if that is gone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = sys.stdin.buffer
@@ -87,12 +94,22 @@ def main() -> None:
         write_answer(answers, Conformer.failed("ready"))
         while (request := read_request(requests)) is not None:
             canonical, settings = request
-            faulthandler.dump_traceback_later(
-                settings.timeout + _ORPHAN_SECONDS, exit=True, file=nowhere
-            )
-            conformer = embed_conformer(canonical, settings)
-            faulthandler.cancel_dump_traceback_later()
+            with _limited(settings.timeout, nowhere):
+                conformer = embed_conformer(canonical, settings)
             write_answer(answers, conformer)
+
+
+@contextmanager
+def _limited(seconds: float, nowhere: BinaryIO) -> Iterator[None]:
+    faulthandler.dump_traceback_later(2 * PATIENCE * seconds + 1, exit=True, file=nowhere)
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ class ConformerSettings:
         seed: seed of the distance geometry, the same for every molecule.
         force_field: ``mmff94`` (UFF for molecules that MMFF94 cannot type), ``uff`` or ``none``.
         max_iterations: most steps of the force field minimisation.
-        timeout: wall-clock seconds after which a worker process gives a molecule up. It bounds
+        timeout: processor seconds after which a worker process gives a molecule up, so that a
+            busy machine changes no result (on Windows, wall-clock seconds). It bounds
             `generate_conformers` only: `embed_conformer` runs in the caller and cannot be stopped.
         max_atoms: molecules with more atoms (hydrogens not counted) fail without being tried.
 
