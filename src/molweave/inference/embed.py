@@ -1,0 +1,58 @@
+"""Embeddings for every row of a table, in its order."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from molweave.chem.table import Table
+from molweave.chem.write import TableWriter, output_format
+from molweave.errors import UserError
+from molweave.inference.stream import Runner
+from molweave.inference.summary import PredictSummary, Tally
+
+COLUMNS = ("row", "smiles", "embedding", "error")
+
+
+def embed_array(runner: Runner, table: Table) -> np.ndarray:
+    """float32 (rows, dimensions); NaN rows where a row was rejected."""
+    rows = [row.embedding for row in runner.rows(table)]
+    width = runner.model.members[0].method.embedding_dim
+    return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)
+
+
+def embed_file(
+    runner: Runner,
+    table: Table,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    on_row: Callable[[int], None] | None = None,
+) -> PredictSummary:
+    """Embed a table of any length into a Parquet file, which appears when it is complete.
+
+    Columns: ``row``, ``smiles`` (as in the input), ``embedding`` (fixed-size list of float32, null
+    where the row was rejected), ``error``. The schema's metadata names model and version.
+
+    Raises:
+        UserError: the output is not a .parquet file or cannot be written.
+    """
+    if output_format(Path(out))[0] != "parquet":
+        raise UserError(f"embeddings are written as Parquet; name the output {out} with .parquet")
+    tally = Tally()
+    spec = runner.model.spec
+    metadata = {
+        "molweave": version("molweave"),
+        "method": spec.method,
+        "preset": spec.preset,
+        "trained_on": str(spec.record.get("data", {}).get("sha256", "")),
+    }
+    with TableWriter(out, COLUMNS, overwrite, metadata=metadata) as writer:
+        for row in runner.rows(table):
+            tally.add(row)
+            vector = None if row.error else row.embedding
+            writer.write([row.record.row, row.record.smiles, vector, row.error or None])
+            if on_row is not None:
+                on_row(tally.rows)
+    return tally.summary()

@@ -1,0 +1,106 @@
+"""Predictions for every row of a table, in its order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from molweave.chem.table import Table
+from molweave.chem.write import TableWriter
+from molweave.data.targets import Task
+from molweave.errors import UserError
+from molweave.inference.stream import Row, Runner
+from molweave.inference.summary import PredictSummary, Tally
+
+OnRow = Callable[[int], None]
+"""Called with the number of rows done."""
+
+
+class PredictionColumns:
+    """The columns that predictions add to a table, and their values for a row.
+
+    Per task ``<task>_prob`` (probability of class 1) or ``<task>_pred`` (in the units of the
+    training data) and, with an ensemble, ``<task>_std`` over its members; with details one
+    ``weight_<modality>`` each; ``missing`` names modalities that could not be made, ``error`` why
+    there is no prediction.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], modalities: Sequence[str], *, members: int, details: bool
+    ) -> None:
+        """Columns for a model with these tasks and modalities."""
+        self.members, self.details = members, details
+        self.names: list[str] = []
+        for task in tasks:
+            suffix = "prob" if task.kind == "classification" else "pred"
+            self.names.append(f"{task.name}_{suffix}")
+            if members > 1:
+                self.names.append(f"{task.name}_std")
+        if details:
+            self.names += [f"weight_{name}" for name in modalities]
+        self.names += ["missing", "error"]
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse a table that already has one of the columns.
+
+        Raises:
+            UserError: names the column.
+        """
+        for name in self.names:
+            if name in columns:
+                raise UserError(
+                    f"the input already has a column {name!r}; rename it, so that the prediction "
+                    "does not overwrite it"
+                )
+
+    def values(self, row: Row) -> list[object]:
+        """The values of the columns for one row; None where there is none."""
+        numbers = row.predictions.mean(0)[:, None]
+        if self.members > 1:
+            numbers = np.column_stack([numbers, row.predictions.std(0)])
+        values = [*numbers.ravel().tolist(), *(row.weights.tolist() if self.details else [])]
+        missing = "; ".join(f"{name}: {reason}" for name, reason in row.missing.items())
+        plain = [None if row.error else value for value in values]
+        return [*plain, missing or None, row.error or None]
+
+
+def columns_of(runner: Runner, *, details: bool) -> PredictionColumns:
+    """The columns that this model adds."""
+    spec = runner.model.spec
+    return PredictionColumns(spec.tasks, spec.modality_names, members=spec.members, details=details)
+
+
+def predict_rows(
+    runner: Runner, table: Table, *, details: bool, tally: Tally
+) -> Iterator[list[object]]:
+    """The input's values and the predictions of every row, in order, streaming."""
+    columns = columns_of(runner, details=details)
+    columns.check(table.columns)
+    for row in runner.rows(table):
+        tally.add(row)
+        yield [*row.record.values, *columns.values(row)]
+
+
+def predict_file(
+    runner: Runner,
+    table: Table,
+    out: str | Path,
+    *,
+    details: bool = False,
+    overwrite: bool = False,
+    on_row: OnRow | None = None,
+) -> PredictSummary:
+    """Predict a table of any length into a file, which appears when it is complete.
+
+    Raises:
+        UserError: the input already has a column of a prediction's name, or the output cannot be
+            written.
+    """
+    tally = Tally()
+    names = [*table.columns, *columns_of(runner, details=details).names]
+    with TableWriter(out, names, overwrite, exact=table.columns) as writer:
+        for values in predict_rows(runner, table, details=details, tally=tally):
+            writer.write(values)
+            if on_row is not None:
+                on_row(tally.rows)
+    return tally.summary()

@@ -1,0 +1,129 @@
+"""Rows through a fitted model in chunks: every row comes out, in order, in constant memory."""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.standardize import Standardizer
+from molweave.chem.table import Record, Table
+from molweave.data.dataset import Dataset, Featurizer, make_modalities
+from molweave.methods.apply import Outputs, apply_members
+from molweave.methods.checkpoint import FittedModel
+from molweave.modalities.base import Missing
+
+CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input row and what the model says of it.
+
+    Attributes:
+        record: the row as read.
+        error: why there is no prediction; empty when there is one.
+        missing: modality name to the reason why this molecule lacks it.
+        predictions: float64 (members, tasks); NaN where ``error`` is set.
+        embedding: float32 (dimensions,); NaN where ``error`` is set.
+        weights: float64 (modalities,); NaN where ``error`` is set.
+    """
+
+    record: Record
+    error: str
+    missing: dict[str, str]
+    predictions: np.ndarray
+    embedding: np.ndarray
+    weights: np.ndarray
+
+
+class Runner:
+    """A fitted model with everything it needs to read raw rows."""
+
+    def __init__(self, model: FittedModel, *, device: str = "auto", workers: int = 0) -> None:
+        """Put the model on a device.
+
+        Args:
+            model: the fitted model.
+            device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
+            workers: worker processes for conformers; 0 for one per core.
+        """
+        self.model = model
+        self.device = pick_device(device)
+        for member in model.members:
+            member.to(self.device)
+        spec = model.spec
+        self.standardizer = Standardizer(spec.standardizer.rsplit("-", 1)[0])
+        self.featurizer = Featurizer(
+            modalities=make_modalities(spec.modality_names),
+            coordinates=spec.coordinates,
+            settings=spec.conformers,
+            workers=workers or os.cpu_count() or 1,
+        )
+
+    def rows(self, table: Table) -> Iterator[Row]:
+        """Every row of the table, in order, computed `CHUNK_ROWS` at a time."""
+        records = iter(table)
+        while chunk := list(itertools.islice(records, CHUNK_ROWS)):
+            yield from self._chunk(chunk)
+
+    def _chunk(self, records: Sequence[Record]) -> Iterator[Row]:
+        results = [self.standardizer(record) for record in records]
+        molecules = [result for result in results if isinstance(result, Molecule)]
+        outputs = lacking = None
+        if molecules:
+            dataset = Dataset(
+                molecules=molecules,
+                samples=self.featurizer(molecules),
+                modalities=self.featurizer.modalities,
+            )
+            outputs = apply_members(self.model.members, dataset, device=self.device)
+            lacking = [
+                {name: value.reason for name, value in sample.items() if isinstance(value, Missing)}
+                for sample in dataset.samples
+            ]
+        position = 0
+        for record, result in zip(records, results, strict=True):
+            if isinstance(result, Rejected) or outputs is None or lacking is None:
+                yield self._empty(record, str(result), {})
+                continue
+            if outputs.usable[position]:
+                yield _row(record, lacking[position], outputs, position)
+            else:
+                reasons = "; ".join(f"{name}: {why}" for name, why in lacking[position].items())
+                yield self._empty(record, f"featurize: {reasons}", lacking[position])
+            position += 1
+
+    def _empty(self, record: Record, error: str, missing: dict[str, str]) -> Row:
+        first = self.model.members[0]
+        return Row(
+            record,
+            error,
+            missing,
+            np.full((len(self.model.members), len(first.mean)), np.nan),
+            np.full(first.method.embedding_dim, np.nan, dtype=np.float32),
+            np.full(len(first.method.modalities), np.nan),
+        )
+
+
+def _row(record: Record, missing: dict[str, str], outputs: Outputs, position: int) -> Row:
+    return Row(
+        record,
+        "",
+        missing,
+        outputs.predictions[:, position],
+        outputs.embeddings[position],
+        outputs.weights[position],
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this name; ``auto`` prefers CUDA, then Apple's MPS, then the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

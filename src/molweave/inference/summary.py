@@ -1,0 +1,54 @@
+"""Counts of what happened to the rows of an input."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from molweave.inference.stream import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSummary:
+    """What became of the rows.
+
+    Attributes:
+        rows: rows read, and written.
+        predicted: rows with a prediction.
+        rejected: reason to number of rows without one.
+        without: modality name to number of predicted rows that lack it.
+        seconds: wall time.
+    """
+
+    rows: int
+    predicted: int
+    rejected: dict[str, int]
+    without: dict[str, int]
+    seconds: float
+
+
+@dataclass
+class Tally:
+    """Counts rows as they pass."""
+
+    started: float = field(default_factory=time.monotonic)
+    rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    without: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> None:
+        """Count one row."""
+        self.rows += 1
+        if row.error:
+            self.rejected[row.error] += 1
+        else:
+            self.without.update(row.missing)
+
+    def summary(self) -> PredictSummary:
+        """The counts so far."""
+        return PredictSummary(
+            rows=self.rows,
+            predicted=self.rows - sum(self.rejected.values()),
+            rejected=dict(self.rejected.most_common()),
+            without=dict(self.without.most_common()),
+            seconds=time.monotonic() - self.started,
+        )

@@ -1,0 +1,22 @@
+"""The published methods."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from molweave.methods.base import Method
+from molweave.methods.dmmrl import DMMRL
+from molweave.methods.dmmrl_config import DMMRL_PRESETS, DMMRLConfig
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """A method, its configuration class and its named presets."""
+
+    method: type[Method]
+    config: type[Any]
+    presets: dict[str, Any]
+
+
+METHODS: dict[str, MethodEntry] = {
+    "dmmrl": MethodEntry(DMMRL, DMMRLConfig, dict(DMMRL_PRESETS)),
+}

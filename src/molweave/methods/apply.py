@@ -1,0 +1,70 @@
+"""Run trained members over a data set, in its order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from molweave.data.dataset import Dataset
+from molweave.data.sampler import bucketed_batches
+from molweave.methods.property_model import PropertyModel
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the members of an ensemble say of each molecule.
+
+    Attributes:
+        predictions: float64 (members, molecules, tasks), probabilities or values.
+        embeddings: float32 (molecules, dimensions), of the first member.
+        weights: float64 (molecules, modalities), modality weights averaged over the members.
+        usable: bool (molecules,), False where no modality could be made; such a molecule's
+            numbers carry no meaning.
+    """
+
+    predictions: np.ndarray
+    embeddings: np.ndarray
+    weights: np.ndarray
+    usable: np.ndarray
+
+
+def apply_members(
+    members: Sequence[PropertyModel],
+    dataset: Dataset,
+    *,
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Outputs:
+    """Predict and embed every molecule with every member, in evaluation mode.
+
+    The members' training mode is restored afterwards.
+    """
+    first = members[0]
+    count, views = len(dataset), len(first.method.modalities)
+    predictions = np.zeros((len(members), count, len(first.mean)))
+    embeddings = np.zeros((count, first.method.embedding_dim), dtype=np.float32)
+    weights = np.zeros((count, views))
+    usable = np.zeros(count, dtype=bool)
+    modes = [member.training for member in members]
+    done = 0
+    with torch.inference_mode():
+        for member in members:
+            member.eval()
+        for indices in bucketed_batches(dataset.sizes, batch_size, shuffle=False, seed=0, epoch=0):
+            batch = dataset.batch(indices).to(torch.device(device))
+            present = torch.stack([batch.present[name] for name in first.method.modalities])
+            usable[indices] = present.any(0).cpu().numpy()
+            for number, member in enumerate(members):
+                result = member.predict(batch)
+                predictions[number, indices] = result.values.cpu().numpy()
+                weights[indices] += result.encoding.weights.float().cpu().numpy() / len(members)
+                if number == 0:
+                    embeddings[indices] = result.encoding.embedding.float().cpu().numpy()
+            done += len(indices)
+            if progress is not None:
+                progress(done, count)
+    for member, mode in zip(members, modes, strict=True):
+        member.train(mode)
+    return Outputs(predictions, embeddings, weights, usable)

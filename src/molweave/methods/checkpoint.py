@@ -1,0 +1,204 @@
+"""A fitted model as a folder: config.json and model.safetensors; loading runs no code."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from molweave.chem.conformers import ConformerSettings
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import make_modalities
+from molweave.data.targets import Task
+from molweave.errors import UserError
+from molweave.methods import METHODS
+from molweave.methods.config import replace_fields
+from molweave.methods.property_model import PropertyModel
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What is needed, besides the weights, to predict exactly as the model did when it was fitted.
+
+    Attributes:
+        method: name in `METHODS`.
+        preset: the preset that the configuration started from.
+        method_config: every field of the method's configuration.
+        tasks: what is predicted, with the scaling of the training labels.
+        standardizer: version of the standardisation, ``default-1`` say.
+        conformers: how conformers are generated.
+        coordinates: where they come from, see `Featurizer`.
+        modality_versions: modality name to version of its featurizer.
+        members: number of networks (ensemble).
+        record: where the model comes from: data, split, training, versions; information only.
+    """
+
+    method: str
+    preset: str
+    method_config: Mapping[str, Any]
+    tasks: tuple[Task, ...]
+    standardizer: str
+    conformers: ConformerSettings
+    coordinates: str
+    modality_versions: Mapping[str, str]
+    members: int
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modality_names(self) -> tuple[str, ...]:
+        """The modalities, in the method's order."""
+        return tuple(self.modality_versions)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for config.json."""
+        plain = asdict(self)
+        plain["tasks"] = [asdict(task) for task in self.tasks]
+        return {"format_version": FORMAT_VERSION, **plain}
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A specification and the networks that belong to it, in evaluation mode."""
+
+    spec: ModelSpec
+    members: tuple[PropertyModel, ...]
+
+
+def build_member(
+    spec: ModelSpec, *, positive_weight: Sequence[float] | None = None
+) -> PropertyModel:
+    """A network of this specification with fresh weights."""
+    entry = METHODS[spec.method]
+    config = replace_fields(entry.config(), spec.method_config, where=spec.method)
+    return PropertyModel(
+        entry.method(config), spec.tasks, dropout=config.dropout, positive_weight=positive_weight
+    )
+
+
+@contextmanager
+def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder to fill, and put it in the place of ``folder`` at the end.
+
+    Raises:
+        UserError: ``folder`` exists and ``overwrite`` is False, or it cannot be written.
+    """
+    if folder.exists() and not overwrite:
+        raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+    if folder.exists() and not (folder / "config.json").exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose another place") from error
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        if folder.exists():
+            old = fresh.with_name(fresh.name + ".old")
+            folder.replace(old)
+            fresh.replace(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.replace(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_model(model: FittedModel, folder: Path) -> None:
+    """Write config.json and model.safetensors into an existing folder."""
+    tensors = {
+        f"members.{number}.{name}": value.detach().cpu().contiguous()
+        for number, member in enumerate(model.members)
+        for name, value in member.state_dict().items()
+    }
+    save_file(tensors, folder / "model.safetensors")
+    text = json.dumps(model.spec.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_model(folder: Path) -> FittedModel:
+    """Load a folder that `write_model` wrote.
+
+    Raises:
+        UserError: not a model folder, truncated, written by a newer format, or made with
+            featurizers that this version does not have.
+    """
+    spec = read_spec(folder)
+    path = folder / "model.safetensors"
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot read the weights {path} ({error}); the folder is damaged, copy it again"
+        ) from error
+    members = []
+    for number in range(spec.members):
+        member = build_member(spec)
+        prefix = f"members.{number}."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix)
+        }
+        try:
+            member.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{path} does not fit its config.json: {reason}") from error
+        members.append(member.eval())
+    return FittedModel(spec, tuple(members))
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The specification in config.json, checked against what this version can do.
+
+    Raises:
+        UserError: see `read_model`.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"{folder} is not a model folder: it has no config.json")
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        version = plain.pop("format_version")
+    except (ValueError, KeyError, AttributeError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); copy the model folder again") from error
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{folder} has model format {version}, this version of molweave reads format "
+            f"{FORMAT_VERSION}; install the version that wrote it"
+        )
+    try:
+        plain["tasks"] = tuple(Task(**task) for task in plain["tasks"])
+        plain["conformers"] = ConformerSettings(**plain["conformers"])
+        spec = ModelSpec(**plain)
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged ({error}); copy the model folder again") from error
+    _check_versions(spec, folder)
+    return spec
+
+
+def _check_versions(spec: ModelSpec, folder: Path) -> None:
+    if spec.method not in METHODS:
+        raise UserError(f"{folder} needs the method {spec.method!r}; known: {', '.join(METHODS)}")
+    found = {modality.name: modality.version for modality in make_modalities(spec.modality_names)}
+    found["standardizer"] = Standardizer(spec.standardizer.rsplit("-", 1)[0]).version
+    wanted = {**spec.modality_versions, "standardizer": spec.standardizer}
+    changed = [name for name, version in wanted.items() if found.get(name) != version]
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"{folder} was fitted with {name} version {wanted[name]}, this version of molweave "
+            f"has {found.get(name)}; install the version that wrote it or fit again"
+        )

@@ -1,0 +1,96 @@
+"""Strict configuration: keyword-only frozen dataclasses, built from plain mappings."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from molweave.errors import UserError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def replace_fields(config: ConfigT, values: Mapping[str, object], *, where: str) -> ConfigT:
+    """A copy of ``config`` with some fields replaced, names and types checked.
+
+    Args:
+        config: a frozen dataclass instance.
+        values: field name to new value; lists stand for tuples, whole numbers for floats, and
+            text is read as the field's type (``"0.5"`` for a float).
+        where: what is being configured, for the message.
+
+    Raises:
+        UserError: for an unknown name or a value of the wrong type.
+    """
+    kinds = typing.get_type_hints(type(config))
+    names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+            raise UserError(f"unknown option {name!r} of {where}; {hint}")
+        checked[name] = _coerce(value, kinds[name], f"{where}.{name}")
+    return dataclasses.replace(config, **checked)  # type: ignore[type-var]
+
+
+def _coerce(value: object, kind: Any, where: str) -> Any:
+    if isinstance(kind, types.UnionType):
+        if value is None or value in ("none", "None"):
+            return None
+        kind = next(option for option in typing.get_args(kind) if option is not types.NoneType)
+    read = _READERS.get(typing.get_origin(kind) or kind)
+    found = None if read is None else read(value)
+    if found is None:
+        name = getattr(kind, "__name__", str(kind))
+        raise UserError(f"{where} must be of type {name}, found {value!r}")
+    return found
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    items = value.split(",") if isinstance(value, str) else value
+    if isinstance(items, list | tuple) and all(isinstance(item, str) for item in items):
+        return tuple(item.strip() for item in items if item.strip())
+    return None
+
+
+def _flag(value: object) -> bool | None:
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+_READERS: dict[Any, Callable[[object], Any]] = {
+    tuple: _names,
+    bool: _flag,
+    int: _whole,
+    float: _number,
+    str: _text,
+}
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """The fields of a config as JSON-ready values."""
+    return {
+        field.name: list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(config)
+        for value in [getattr(config, field.name)]
+    }

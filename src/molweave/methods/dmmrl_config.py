@@ -1,0 +1,108 @@
+"""Configuration of DMMRL: sizes, loss weights and presets."""
+
+from dataclasses import dataclass
+
+from molweave.errors import UserError
+from molweave.nn.fusion.gated import FUSIONS
+from molweave.nn.objectives.orthogonality import ORTHOGONALITY
+
+DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors")
+"""The views that DMMRL has an encoder for; the paper uses the first three."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DMMRLConfig:
+    """Sizes and loss weights of DMMRL; the defaults are the paper's.
+
+    Attributes:
+        modalities: which views take part, of `DMMRL_MODALITIES`.
+        width: d, the width of every encoder's output.
+        recurrent_layers: LSTM layers of the sequence encoder.
+        attention_layers: Transformer layers of the sequence encoder.
+        heads: attention heads of the sequence encoder.
+        feed_forward: feed-forward width of the sequence encoder.
+        rounds: K, message-passing rounds of the graph encoder.
+        geometry_layers: layers of the geometry encoder.
+        encoder_dropout: dropout inside the encoders.
+        hidden: H, hidden width of the variational heads.
+        shared: d_s, size of a shared code.
+        private: d_p, size of a private code.
+        dropout: dropout in the variational heads and the property head.
+        modality_dropout: probability that a molecule's modality is hidden from the fusion in
+            training, so that predictions without a conformer stay sound; at least one modality
+            is always kept.
+        fusion: ``gated``, ``mean`` or ``concat``.
+        orthogonality: ``correlation`` or ``cosine``.
+        temperature: tau of the alignment.
+        ramp: W, the length of the ramps, as a share of the training.
+        kl: beta, weight of the KL divergence of the shared codes.
+        mmd: weight of the maximum mean discrepancy of the private codes.
+        align: weight of the alignment of the shared codes.
+        orth: weight of the orthogonality of shared and private codes.
+        rec: weight of the reconstruction.
+    """
+
+    modalities: tuple[str, ...] = ("sequence", "graph", "geometry")
+    width: int = 256
+    recurrent_layers: int = 3
+    attention_layers: int = 4
+    heads: int = 4
+    feed_forward: int = 256
+    rounds: int = 4
+    geometry_layers: int = 8
+    encoder_dropout: float = 0.1
+    hidden: int = 256
+    shared: int = 128
+    private: int = 128
+    dropout: float = 0.5
+    modality_dropout: float = 0.0
+    fusion: str = "gated"
+    orthogonality: str = "correlation"
+    temperature: float = 0.1
+    ramp: float = 0.32
+    kl: float = 0.1
+    mmd: float = 0.8
+    align: float = 0.1
+    orth: float = 0.1
+    rec: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        unknown = [name for name in self.modalities if name not in DMMRL_MODALITIES]
+        if unknown or not self.modalities:
+            found = ", ".join(self.modalities) or "none"
+            raise UserError(
+                f"dmmrl takes one or more of the modalities {', '.join(DMMRL_MODALITIES)}; "
+                f"found {found}"
+            )
+        if self.fusion not in FUSIONS:
+            raise UserError(f"fusion must be one of {', '.join(FUSIONS)}; found {self.fusion}")
+        if self.orthogonality not in ORTHOGONALITY:
+            raise UserError(
+                f"orthogonality must be one of {', '.join(ORTHOGONALITY)}; "
+                f"found {self.orthogonality}"
+            )
+        if self.orthogonality == "cosine" and self.shared != self.private:
+            raise UserError(
+                f"orthogonality=cosine needs shared and private codes of one size, "
+                f"found {self.shared} and {self.private}"
+            )
+
+
+_SMALL = DMMRLConfig(
+    width=128,
+    recurrent_layers=1,
+    attention_layers=1,
+    rounds=3,
+    geometry_layers=3,
+    hidden=128,
+    shared=64,
+    private=64,
+    dropout=0.2,
+    modality_dropout=0.1,
+)
+
+DMMRL_PRESETS: dict[str, DMMRLConfig] = {
+    "paper": DMMRLConfig(),
+    "small": _SMALL,
+}

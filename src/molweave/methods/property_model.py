@@ -1,0 +1,91 @@
+"""A method with a property head: what `fit` trains and `predict` runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from molweave.data.batch import Batch
+from molweave.data.targets import Task
+from molweave.methods.base import Encoding, Method, Term
+from molweave.nn.heads import PropertyHead
+from molweave.nn.objectives.property import property_loss
+from molweave.shapes import Float, Tensor
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions in the units of the tasks, and the encoding that they were made from.
+
+    Attributes:
+        values: probability of class 1, or the value in the units of the training data.
+        encoding: embedding, modality weights and codes.
+    """
+
+    values: Float[Tensor, "B T"]
+    encoding: Encoding
+
+
+class PropertyModel(nn.Module):
+    """A method and one head output per task; targets are standardised inside."""
+
+    classification: Tensor
+    mean: Tensor
+    scale: Tensor
+    positive_weight: Tensor
+
+    def __init__(
+        self,
+        method: Method,
+        tasks: Sequence[Task],
+        *,
+        dropout: float,
+        positive_weight: Sequence[float] | None = None,
+    ) -> None:
+        """Put a fresh head on ``method``.
+
+        Args:
+            method: the encoder of molecules.
+            tasks: what to predict; regression tasks carry the mean and scale of their training
+                labels.
+            dropout: dropout of the head.
+            positive_weight: weight of a positive label per task, 1 where not given.
+        """
+        super().__init__()
+        self.method = method
+        self.head = PropertyHead(inputs=method.embedding_dim, tasks=len(tasks), dropout=dropout)
+        kinds = [task.kind == "classification" for task in tasks]
+        weights = positive_weight or [1.0] * len(tasks)
+        self.register_buffer("classification", torch.tensor(kinds), persistent=False)
+        self.register_buffer("mean", torch.tensor([task.mean for task in tasks]), persistent=False)
+        self.register_buffer(
+            "scale", torch.tensor([task.scale for task in tasks]), persistent=False
+        )
+        self.register_buffer("positive_weight", torch.tensor(weights), persistent=False)
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Term]:
+        """All terms of the training loss: ``task`` and those of the method."""
+        if batch.targets is None or batch.target_mask is None:
+            raise ValueError("a training batch needs targets")
+        encoding = self.method.encode(batch)
+        task = property_loss(
+            self.head(encoding.embedding),
+            torch.where(
+                self.classification, batch.targets, (batch.targets - self.mean) / self.scale
+            ),
+            batch.target_mask,
+            classification=self.classification,
+            positive_weight=self.positive_weight,
+        )
+        return {"task": Term(1.0, task), **self.method.objectives(encoding, batch, progress)}
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> Prediction:
+        """Predictions of a batch; call `eval` first, or dropout and sampling are on."""
+        encoding = self.method.encode(batch)
+        outputs = self.head(encoding.embedding).float()
+        values = torch.where(
+            self.classification, torch.sigmoid(outputs), outputs * self.scale + self.mean
+        )
+        return Prediction(values, encoding)

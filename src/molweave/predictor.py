@@ -1,0 +1,259 @@
+"""The facade: fit, predict, embed, evaluate, save and load in one object."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from molweave.chem.read import open_table, table_from_frame, table_from_smiles
+from molweave.chem.table import Table
+from molweave.errors import UserError
+from molweave.inference.embed import embed_array, embed_file
+from molweave.inference.evaluate import Evaluation, evaluate_table
+from molweave.inference.predict import columns_of, predict_file, predict_rows
+from molweave.inference.stream import Runner
+from molweave.inference.summary import PredictSummary, Tally
+from molweave.methods.checkpoint import FittedModel, read_model, replace_folder, write_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from molweave.training.events import Events
+    from molweave.training.pipeline import FitResult
+
+
+class Predictor:
+    """A property predictor for molecules.
+
+    Example:
+        >>> model = Predictor(preset="small").fit("train.csv", targets=["p_np"])
+        >>> table = model.predict(["CCO", "c1ccccc1O"])
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str = "auto",
+        preset: str = "small",
+        modalities: Sequence[str] | None = None,
+        method_options: Mapping[str, object] | None = None,
+        training: Mapping[str, object] | None = None,
+        kinds: str | Mapping[str, str] | None = None,
+        split: str = "scaffold",
+        ensemble: int = 1,
+        seed: int = 0,
+        device: str = "auto",
+        standardize: str = "default",
+        conformers: str = "input",
+        workers: int = 0,
+    ) -> None:
+        """Choose how to fit; see `molweave.training.options.FitOptions` for every field."""
+        self.options: dict[str, Any] = {
+            "method": method,
+            "preset": preset,
+            "modalities": None if modalities is None else tuple(modalities),
+            "method_options": dict(method_options or {}),
+            "training": dict(training or {}),
+            "kinds": kinds,
+            "split": split,
+            "ensemble": ensemble,
+            "seed": seed,
+            "device": device,
+            "standardize": standardize,
+            "conformers": conformers,
+            "workers": workers,
+        }
+        self._runner: Runner | None = None
+        self._folder: Path | None = None
+        self._result: FitResult | None = None
+
+    def fit(
+        self,
+        data: "str | Path | pd.DataFrame",
+        targets: str | Sequence[str],
+        *,
+        smiles_column: str | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        events: "Events | None" = None,
+    ) -> Self:
+        """Fit on a labelled table.
+
+        Args:
+            data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped text too) or a DataFrame.
+            targets: the column or columns to predict; empty fields are missing labels.
+            smiles_column: where the SMILES are; None looks for the usual names.
+            out: model folder to write, with report; None keeps the model in memory.
+            resume: go on with an interrupted fit of the same command.
+            overwrite: whether ``out`` may exist.
+            events: told of the progress.
+
+        Raises:
+            UserError: data or options that cannot be used; says what to do.
+        """
+        from molweave.training.options import FitOptions
+        from molweave.training.pipeline import fit_table
+
+        options = FitOptions(**self.options)
+        folder = None if out is None else Path(out)
+        if folder is not None and folder.exists() and not overwrite:
+            raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+        names = [targets] if isinstance(targets, str) else list(targets)
+        checkpoint = None if folder is None else folder.with_name(f"{folder.name}.training")
+        if checkpoint is not None and checkpoint.exists() and not resume:
+            shutil.rmtree(checkpoint)
+        self._result = fit_table(
+            _table(data, smiles_column),
+            names,
+            options,
+            checkpoint=checkpoint,
+            resume=resume,
+            events=events,
+        )
+        self._use(self._result.model, options.device, options.workers)
+        if folder is not None and checkpoint is not None:
+            self.save(folder, overwrite=overwrite)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        return self
+
+    def predict(
+        self,
+        data: "str | Path | Sequence[str] | pd.DataFrame",
+        *,
+        smiles_column: str | None = None,
+        details: bool = False,
+    ) -> "pd.DataFrame":
+        """Predictions for every row, in order.
+
+        Args:
+            data: a list of SMILES, a DataFrame, or a file.
+            smiles_column: where the SMILES are; None looks for the usual names.
+            details: add the weight of every modality.
+
+        Returns:
+            The input's columns and those of `PredictionColumns`.
+        """
+        import pandas as pd
+
+        table = _table(data, smiles_column)
+        names = [*table.columns, *columns_of(self.runner, details=details).names]
+        rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
+        frame = pd.DataFrame(rows, columns=names)
+        text = ["missing", "error"]
+        frame[text] = frame[text].astype(object).where(frame[text].notna(), None)
+        return frame
+
+    def predict_file(
+        self,
+        data: "str | Path | Sequence[str] | pd.DataFrame",
+        out: str | Path,
+        *,
+        smiles_column: str | None = None,
+        details: bool = False,
+        overwrite: bool = False,
+        events: "Events | None" = None,
+    ) -> PredictSummary:
+        """Predict a table of any length into a file, in constant memory; see `predict`."""
+        table = _table(data, smiles_column)
+        on_row = _row_counter(events, "predicting")
+        return predict_file(
+            self.runner, table, out, details=details, overwrite=overwrite, on_row=on_row
+        )
+
+    def embed(
+        self,
+        data: "str | Path | Sequence[str] | pd.DataFrame",
+        *,
+        smiles_column: str | None = None,
+    ) -> "np.ndarray":
+        """The learned representation of every row: float32 (rows, d), NaN where rejected."""
+        return embed_array(self.runner, _table(data, smiles_column))
+
+    def embed_file(
+        self,
+        data: "str | Path | Sequence[str] | pd.DataFrame",
+        out: str | Path,
+        *,
+        smiles_column: str | None = None,
+        overwrite: bool = False,
+        events: "Events | None" = None,
+    ) -> PredictSummary:
+        """Embed a table of any length into a Parquet file, in constant memory."""
+        table = _table(data, smiles_column)
+        on_row = _row_counter(events, "embedding")
+        return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
+
+    def evaluate(
+        self, data: "str | Path | pd.DataFrame", *, smiles_column: str | None = None
+    ) -> Evaluation:
+        """Compare predictions with the target columns of a labelled table."""
+        return evaluate_table(self.runner, _table(data, smiles_column))
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model folder; right after `fit` with metrics, split, history and report."""
+        folder = Path(folder)
+        with replace_folder(folder, overwrite=overwrite) as fresh:
+            if self._result is not None:
+                from molweave.report.folder import write_fit
+
+                write_fit(self._result, fresh)
+            elif self._folder is not None and self._folder.exists():
+                shutil.copytree(self._folder, fresh, dirs_exist_ok=True)
+            write_model(self.runner.model, fresh)
+        self._folder = folder
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto", workers: int = 0) -> "Predictor":
+        """Load a model folder.
+
+        Raises:
+            UserError: not a model folder, damaged, or of another format version.
+        """
+        model = read_model(Path(folder))
+        predictor = cls(method=model.spec.method, preset=model.spec.preset, device=device)
+        predictor._use(model, device, workers)
+        predictor._folder = Path(folder)
+        return predictor
+
+    @property
+    def runner(self) -> Runner:
+        """The fitted model on its device.
+
+        Raises:
+            UserError: not fitted yet.
+        """
+        if self._runner is None:
+            raise UserError("this Predictor is not fitted; call fit first, or Predictor.load")
+        return self._runner
+
+    @property
+    def model(self) -> FittedModel:
+        """The fitted networks and their specification."""
+        return self.runner.model
+
+    def info(self) -> dict[str, Any]:
+        """Specification, record and number of parameters, as plain values."""
+        model = self.model
+        parameters = sum(p.numel() for p in model.members[0].parameters())
+        return {**model.spec.to_json(), "parameters_per_member": parameters}
+
+    def _use(self, model: FittedModel, device: str, workers: int) -> None:
+        self._runner = Runner(model, device=device, workers=workers)
+
+
+def _table(data: Any, smiles_column: str | None) -> Table:
+    """A file, a DataFrame or a list of SMILES as a table."""
+    if isinstance(data, str | Path):
+        return open_table(data, smiles_column=smiles_column)
+    if hasattr(data, "columns"):
+        return table_from_frame(data, smiles_column=smiles_column)
+    return table_from_smiles(list(data))
+
+
+def _row_counter(events: "Events | None", name: str) -> Any:
+    if events is None:
+        return None
+    events.stage(name)
+    return lambda done: events.advance(done, 0)

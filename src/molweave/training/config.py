@@ -1,0 +1,83 @@
+"""How a model is trained: one flat configuration and its presets."""
+
+from dataclasses import dataclass
+
+from molweave.errors import UserError
+
+SCHEDULES = ("cosine", "noam", "constant")
+OPTIMIZERS = ("adamw", "adam")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Optimisation of one model.
+
+    Attributes:
+        epochs: passes over the training part.
+        batch_size: molecules per step.
+        optimizer: ``adamw`` or ``adam``.
+        learning_rate: the peak of the schedule.
+        weight_decay: of the optimiser.
+        schedule: ``cosine`` (linear warm-up, cosine to 0), ``noam`` (up from half the peak over
+            the warm-up, back to half with the inverse square root of the step) or ``constant``.
+        warmup_epochs: epochs until the peak.
+        clip: largest gradient norm; 0 for no clipping.
+        patience: stop after so many epochs without a better validation score; 0 for never.
+        average: decay of the exponential moving average of the weights that validation and
+            prediction use, per step; 0 for none.
+        balance: weigh the positives of each classification task by negatives / positives of the
+            training part.
+        metric: score for early stopping and choice of the epoch; ``auto`` is ROC-AUC where all
+            tasks are classes, RMSE where none is; mixed tasks use the validation loss.
+        precision: ``auto`` (bf16 where the device has it in hardware), or one of fabric's names.
+        max_minutes: stop cleanly after this time; 0 for no limit.
+    """
+
+    epochs: int = 60
+    batch_size: int = 64
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    warmup_epochs: int = 3
+    clip: float = 1.0
+    patience: int = 0
+    average: float = 0.0
+    balance: bool = False
+    metric: str = "auto"
+    precision: str = "auto"
+    max_minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("precision", self.precision, PRECISIONS)
+        if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0:
+            raise UserError(
+                "training needs epochs >= 1, batch_size >= 2 and learning_rate > 0; found "
+                f"epochs {self.epochs}, batch_size {self.batch_size}, "
+                f"learning_rate {self.learning_rate}"
+            )
+        if not 0 <= self.average < 1:
+            raise UserError(f"average must be at least 0 and below 1; found {self.average}")
+
+
+def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
+
+
+TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
+    ("dmmrl", "paper"): TrainConfig(
+        epochs=250,
+        batch_size=32,
+        optimizer="adam",
+        learning_rate=2e-3,
+        weight_decay=1e-5,
+        schedule="noam",
+        warmup_epochs=2,
+    ),
+    ("dmmrl", "small"): TrainConfig(),
+}

@@ -1,0 +1,285 @@
+"""Train one property model: the visible loop."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from molweave.data.batch import Batch
+from molweave.data.dataset import Dataset
+from molweave.data.sampler import bucketed_batches
+from molweave.data.splits import Split
+from molweave.data.targets import Task
+from molweave.methods.apply import apply_members
+from molweave.methods.property_model import PropertyModel
+from molweave.metrics import METRICS, evaluate, resolve_metric
+from molweave.shapes import Tensor
+from molweave.training.config import TrainConfig
+from molweave.training.optim import WeightAverage, learning_rate, make_optimizer
+from molweave.training.seed import seed_everything
+from molweave.training.state import (
+    TrainState,
+    load_state,
+    optimizer_tensors,
+    restore_optimizer,
+    save_state,
+)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a progress display is told after every epoch."""
+
+    number: int
+    total: int
+    record: dict[str, float]
+    best_epoch: int
+
+
+OnEpoch = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained member.
+
+    Attributes:
+        history: one mapping per epoch: every loss term (training part), ``valid_<metric>``,
+            ``learning_rate``, ``seconds``.
+        metric: the score that chose the epoch.
+        best_epoch: 0-based epoch whose weights the model holds.
+        seconds: wall time of the training.
+        stopped: why it ended: ``epochs``, ``patience`` or ``time``.
+    """
+
+    history: list[dict[str, float]]
+    metric: str
+    best_epoch: int
+    seconds: float
+    stopped: str
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """One device of the asked kind; ``auto`` takes a GPU where there is one."""
+    accelerator = "cuda" if device.startswith("cuda") else device
+    if precision == "auto":
+        on_gpu = accelerator in ("auto", "cuda") and torch.cuda.is_available()
+        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+
+
+def choose_metric(config: TrainConfig, tasks: tuple[Task, ...]) -> str:
+    """The score that model choice uses; ``loss`` where tasks are mixed and none was named."""
+    if config.metric not in ("auto", "loss"):
+        return resolve_metric(config.metric)
+    kinds = {task.kind for task in tasks}
+    if config.metric == "loss" or len(kinds) > 1:
+        return "loss"
+    return "roc_auc" if kinds == {"classification"} else "rmse"
+
+
+class TrainingStep(nn.Module):
+    """The loss of a model as fabric wants it.
+
+    Fabric converts tensors on their way in and out of a module and refuses frozen dataclasses, so
+    the batch comes behind a function and the terms leave as tensors.
+    """
+
+    def __init__(self, model: PropertyModel) -> None:
+        """Wrap ``model``; its parameters are the step's."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
+        """Every term unweighted, and ``loss``, their weighted sum."""
+        terms = self.model(batch(), progress)
+        total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
+        return {"loss": total, **{name: term.value for name, term in terms.items()}}
+
+
+class Trainer:
+    """One training run; every method is one step of the loop in `run`."""
+
+    def __init__(
+        self,
+        model: PropertyModel,
+        dataset: Dataset,
+        split: Split,
+        config: TrainConfig,
+        *,
+        tasks: tuple[Task, ...],
+        seed: int,
+        device: str = "auto",
+        checkpoint: Path | None = None,
+        fingerprint: str = "",
+        resume: bool = False,
+    ) -> None:
+        """Prepare to train ``model`` on the training part of ``split``.
+
+        Args:
+            model: with fresh or pre-trained weights.
+            dataset: all molecules with targets.
+            split: positions in ``dataset``.
+            config: the optimisation.
+            tasks: the columns of the targets.
+            seed: of batches, dropout and sampling.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            checkpoint: folder of the resumable state; None for none.
+            fingerprint: names the run, see `TrainState`.
+            resume: go on from the state in ``checkpoint``, where there is one.
+        """
+        self.dataset, self.split, self.config, self.seed = dataset, split, config, seed
+        self.checkpoint, self.resume = checkpoint, resume
+        self.metric = choose_metric(config, tasks)
+        self.fabric = make_fabric(device, config.precision)
+        self.model = model.to(self.fabric.device)
+        self.wrapped, self.optimizer = self.fabric.setup(
+            TrainingStep(self.model), make_optimizer(self.model, config)
+        )
+        self.average = WeightAverage(self.model, config.average)
+        self.state = TrainState(fingerprint=fingerprint)
+        self.steps_per_epoch = len(self._batches(0))
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        sizes = self.dataset.sizes[self.split.train]
+        batches = bucketed_batches(
+            sizes, self.config.batch_size, shuffle=True, seed=self.seed, epoch=epoch
+        )
+        return [self.split.train[batch] for batch in batches]
+
+    def run(self, on_epoch: OnEpoch | None = None) -> Fit:
+        """Train to the end and leave the chosen epoch's weights in the model."""
+        started = time.monotonic()
+        self._resume()
+        stopped = "epochs"
+        while self.state.epoch < self.config.epochs:
+            record = self._train_epoch()
+            self._validate(record)
+            self.state.history.append(record)
+            self.state.epoch += 1
+            self._save()
+            if on_epoch is not None:
+                on_epoch(Epoch(self.state.epoch, self.config.epochs, record, self.state.best_epoch))
+            waited = self.state.epoch - 1 - self.state.best_epoch
+            if self.config.patience and waited >= self.config.patience:
+                stopped = "patience"
+                break
+            if self._out_of_time(started):
+                stopped = "time"
+                break
+        self.model.load_state_dict(self.state.tensors["best"])
+        seconds = sum(record["seconds"] for record in self.state.history)
+        return Fit(self.state.history, self.metric, self.state.best_epoch, seconds, stopped)
+
+    def _out_of_time(self, started: float) -> bool:
+        limit = 60 * self.config.max_minutes
+        return bool(limit) and time.monotonic() - started >= limit
+
+    def _train_epoch(self) -> dict[str, float]:
+        epoch = self.state.epoch
+        seed_everything(self.seed, epoch)
+        self.wrapped.train()
+        started = time.monotonic()
+        sums: dict[str, float] = {}
+        batches = self._batches(epoch)
+        for index, positions in enumerate(batches):
+            step = epoch * self.steps_per_epoch + index
+            rate = learning_rate(self.config, step, self.steps_per_epoch)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            progress = step / (self.config.epochs * self.steps_per_epoch)
+            for name, value in self._step(self.dataset.batch(positions), progress).items():
+                sums[name] = sums.get(name, 0.0) + value / len(batches)
+        return {
+            "epoch": float(epoch),
+            **sums,
+            "learning_rate": rate,
+            "seconds": time.monotonic() - started,
+        }
+
+    def _step(self, batch: Batch, progress: float) -> dict[str, float]:
+        batch = batch.to(self.fabric.device)
+        terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
+        self.optimizer.zero_grad()
+        self.fabric.backward(terms["loss"])
+        if self.config.clip:
+            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.config.clip)
+        self.optimizer.step()
+        if self.config.average:
+            self.average.update(self.model)
+        return {name: float(value.detach()) for name, value in terms.items()}
+
+    def _validate(self, record: dict[str, float]) -> None:
+        """Score the validation part with the averaged weights and keep the best of them."""
+        current: dict[str, Tensor] | None = None
+        if self.config.average:
+            current = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.model.load_state_dict(self.average.weights)
+        score = self._score(record)
+        if self.state.best_score is None or score >= self.state.best_score:
+            self.state.best_score = score
+            self.state.best_epoch = self.state.epoch
+            self.state.tensors["best"] = {
+                name: value.detach().cpu().clone()
+                for name, value in self.model.state_dict().items()
+            }
+        if current is not None:
+            self.model.load_state_dict(current)
+
+    def _score(self, record: dict[str, float]) -> float:
+        """The validation score, larger is better, noted in ``record``."""
+        valid = self.split.valid
+        part = self.dataset.subset(valid)
+        outputs = apply_members([self.model], part, device=self.fabric.device)
+        if self.metric == "loss":
+            value, better = _mixed_loss(self.model, outputs.predictions[0], part.labels), False
+        else:
+            value = evaluate(self.metric, part.labels, outputs.predictions[0]).value
+            better = METRICS[self.metric].greater_is_better
+        record[f"valid_{self.metric}"] = value
+        if np.isnan(value):
+            return -np.inf
+        return value if better else -value
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        self.state.tensors["model"] = dict(self.model.state_dict())
+        self.state.tensors["optimizer"] = optimizer_tensors(self.optimizer)
+        if self.config.average:
+            self.state.tensors["average"] = self.average.weights
+        save_state(self.state, self.checkpoint)
+
+    def _resume(self) -> None:
+        found = None
+        if self.resume and self.checkpoint is not None:
+            found = load_state(self.checkpoint, self.state.fingerprint)
+        if found is None:
+            return
+        self.state = found
+        self.model.load_state_dict(found.tensors["model"])
+        restore_optimizer(self.optimizer, found.tensors["optimizer"])
+        if self.config.average:
+            self.average.weights = found.tensors["average"]
+            self.average.updates = found.epoch * self.steps_per_epoch
+
+
+def _mixed_loss(model: PropertyModel, predictions: np.ndarray, targets: np.ndarray) -> float:
+    """Mean over tasks of the log loss or the mean squared standardised error."""
+    losses = []
+    for column in range(targets.shape[1]):
+        there = ~np.isnan(targets[:, column])
+        truth, guess = targets[there, column], predictions[there, column]
+        if not len(truth):
+            continue
+        if bool(model.classification[column]):
+            guess = np.clip(guess, 1e-7, 1 - 1e-7)
+            losses.append(-np.mean(truth * np.log(guess) + (1 - truth) * np.log(1 - guess)))
+        else:
+            losses.append(np.mean(((truth - guess) / float(model.scale[column])) ** 2))
+    return float(np.mean(losses)) if losses else float("nan")

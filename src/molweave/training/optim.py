@@ -1,0 +1,61 @@
+"""Optimisers, learning-rate schedules and the moving average of weights."""
+
+import math
+
+import torch
+from torch import nn
+
+from molweave.training.config import TrainConfig
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam or AdamW; biases and normalisation weights do not decay."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate)
+
+
+def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The rate of the 0-based optimiser step ``step``.
+
+    ``cosine``: linear from 0 over the warm-up, then half a cosine to 0. ``noam``: linear from half
+    the peak to the peak, then down to half the peak with the inverse square root of the step.
+    """
+    peak = config.learning_rate
+    warmup = max(1, config.warmup_epochs * steps_per_epoch)
+    total = max(warmup + 1, config.epochs * steps_per_epoch)
+    if config.schedule == "constant":
+        return peak
+    if config.schedule == "noam":
+        if step < warmup:
+            return peak * (0.5 + 0.5 * (step + 1) / warmup)
+        return peak * max(0.5, math.sqrt(warmup / (step + 1)))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+class WeightAverage:
+    """Exponential moving average of a model's weights.
+
+    After n updates the decay in force is min(decay, (1 + n) / (10 + n)), so that early averages
+    forget the initial weights.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Start from the current weights; with decay 0 the average is the model itself."""
+        self.decay = decay
+        self.updates = 0
+        self.weights = {name: p.detach().clone() for name, p in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move the average towards the current weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.decay else 0.0
+        for name, value in model.state_dict().items():
+            self.weights[name].lerp_(value, 1 - decay)

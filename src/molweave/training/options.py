@@ -1,0 +1,90 @@
+"""What a user chooses for a fit."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from molweave.errors import UserError
+from molweave.methods import METHODS, MethodEntry
+from molweave.methods.config import replace_fields
+from molweave.training.config import TRAIN_PRESETS, TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """Every choice of a fit; a model is a function of these and of the data.
+
+    Attributes:
+        method: name in `molweave.methods.METHODS`, or ``auto``.
+        preset: a preset of the method.
+        modalities: views to use; None for the preset's.
+        method_options: fields of the method's configuration to change.
+        training: fields of `TrainConfig` to change.
+        kinds: ``classification`` or ``regression`` for all tasks, or by task name; None infers.
+        split: ``scaffold``, ``scaffold-balanced``, ``random``, ``column:NAME`` or ``file:PATH``.
+        ensemble: number of networks, each with a seed of its own.
+        seed: of the split, the initial weights, the batches, dropout and sampling.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        standardize: name of the standardisation.
+        conformers: ``input``, ``generate`` or ``none``, see `Featurizer`.
+        workers: worker processes; 0 for one per core.
+    """
+
+    method: str = "auto"
+    preset: str = "small"
+    modalities: tuple[str, ...] | None = None
+    method_options: Mapping[str, object] = field(default_factory=dict)
+    training: Mapping[str, object] = field(default_factory=dict)
+    kinds: str | Mapping[str, str] | None = None
+    split: str = "scaffold"
+    ensemble: int = 1
+    seed: int = 0
+    device: str = "auto"
+    standardize: str = "default"
+    conformers: str = "input"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, before any data is read."""
+        if self.ensemble < 1:
+            raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
+        if self.preset not in self.entry.presets:
+            raise UserError(
+                f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
+                f"found {self.preset!r}"
+            )
+        _ = self.method_config, self.train_config
+
+    @property
+    def method_name(self) -> str:
+        """The method, with ``auto`` resolved to DMMRL."""
+        return "dmmrl" if self.method == "auto" else self.method
+
+    @property
+    def entry(self) -> MethodEntry:
+        """The method's class, configuration and presets."""
+        if self.method_name not in METHODS:
+            raise UserError(f"unknown method {self.method!r}; known: auto, {', '.join(METHODS)}")
+        return METHODS[self.method_name]
+
+    @property
+    def method_config(self) -> Any:
+        """The preset with the user's changes."""
+        changes = dict(self.method_options)
+        if self.modalities is not None:
+            changes["modalities"] = self.modalities
+        return replace_fields(self.entry.presets[self.preset], changes, where=self.method_name)
+
+    @property
+    def train_config(self) -> TrainConfig:
+        """The preset's training with the user's changes."""
+        base = TRAIN_PRESETS[(self.method_name, self.preset)]
+        return replace_fields(base, self.training, where="training")
+
+    @property
+    def num_workers(self) -> int:
+        """Worker processes, with 0 resolved."""
+        return self.workers or os.cpu_count() or 1

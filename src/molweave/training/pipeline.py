@@ -1,0 +1,287 @@
+"""From a table of molecules to a fitted model: read, split, featurise, train, score."""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.standardize import Standardizer
+from molweave.chem.table import Record, Table
+from molweave.data.audit import audit
+from molweave.data.dataset import Dataset, Featurizer, make_modalities
+from molweave.data.scores import Scores, score_parts
+from molweave.data.splits import Split
+from molweave.data.targets import (
+    Task,
+    check_targets,
+    find_kinds,
+    fit_tasks,
+    parse_targets,
+    positive_weights,
+)
+from molweave.errors import UserError
+from molweave.methods.apply import Outputs, apply_members
+from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
+from molweave.methods.config import to_plain
+from molweave.methods.property_model import PropertyModel
+from molweave.training.events import Events
+from molweave.training.finetune import Fit, Trainer
+from molweave.training.options import FitOptions
+from molweave.training.seed import seed_everything
+from molweave.training.splitting import choose_split
+from molweave.version import versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTable:
+    """The usable rows of a table, with their targets.
+
+    Attributes:
+        name: of the input.
+        rows: number of rows of the input.
+        records: the usable records.
+        molecules: their structures.
+        targets: float64 (molecules, tasks).
+        rejected: the other rows.
+        sha256: digest over the canonical SMILES and targets: the identity of the data.
+    """
+
+    name: str
+    rows: int
+    records: tuple[Record, ...]
+    molecules: tuple[Molecule, ...]
+    targets: np.ndarray
+    rejected: tuple[Rejected, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """A fitted model and everything that a report says of it.
+
+    Attributes:
+        model: the fitted model.
+        data: what it was fitted on.
+        split: positions in ``data.molecules``.
+        fits: one per ensemble member.
+        outputs: what the model says of every molecule of the data.
+        scores: metrics per part and task.
+        audit: lines on the quality of the data.
+    """
+
+    model: FittedModel
+    data: TrainingTable
+    split: Split
+    fits: tuple[Fit, ...]
+    outputs: Outputs
+    scores: Scores
+    audit: tuple[str, ...]
+
+
+def read_training_table(
+    table: Table, names: Sequence[str], standardizer: Standardizer
+) -> TrainingTable:
+    """Read a labelled table; rows that cannot be used are kept aside with their reason.
+
+    Raises:
+        UserError: see `parse_targets`; also when the table has no rows.
+    """
+    records = tuple(table)
+    if not records:
+        raise UserError(f"{table.name} has a header but no rows; nothing can be learnt from it")
+    everything = parse_targets(table.columns, records, names)
+    results = [standardizer(record) for record in records]
+    kept = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
+    molecules = tuple(result for result in results if isinstance(result, Molecule))
+    targets = everything[kept]
+    digest = hashlib.sha256()
+    for molecule, values in zip(molecules, targets, strict=True):
+        digest.update(f"{molecule.canonical}\t{values.tolist()}\n".encode())
+    return TrainingTable(
+        name=table.name,
+        rows=len(records),
+        records=tuple(records[index] for index in kept),
+        molecules=molecules,
+        targets=targets,
+        rejected=tuple(result for result in results if isinstance(result, Rejected)),
+        sha256=digest.hexdigest(),
+    )
+
+
+def fit_table(
+    table: Table,
+    names: Sequence[str],
+    options: FitOptions,
+    *,
+    split: Split | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    events: Events | None = None,
+) -> FitResult:
+    """Fit a model on a table.
+
+    The epoch is chosen on the validation part; the test part is read once, at the end.
+
+    Args:
+        table: molecules and targets.
+        names: the target columns.
+        options: all choices.
+        split: positions in the usable molecules, instead of ``options.split``.
+        checkpoint: folder for the resumable state of the training; None for none.
+        resume: go on from ``checkpoint`` where it has a state of this very run.
+        events: told of the progress.
+    """
+    events = events or Events()
+    events.stage("reading")
+    data = read_training_table(table, names, Standardizer(options.standardize))
+    check_targets(data.targets, names)
+    if split is None:
+        split = choose_split(
+            options.split,
+            data.molecules,
+            columns=table.columns,
+            records=data.records,
+            seed=options.seed,
+        )
+    kinds = find_kinds(data.targets, names, options.kinds)
+    kinds_by_name = dict(zip(names, kinds, strict=True))
+    tasks = fit_tasks(data.targets, split.train, names, kinds)
+    findings = audit(
+        data.molecules,
+        data.targets,
+        names,
+        rejected=data.rejected,
+        kinds=kinds_by_name,
+        split=split,
+    ).summary
+    for line in (*_describe(data, split), *findings):
+        events.message(line)
+    dataset = _make_dataset(data, options, events)
+    spec = _make_spec(options, tasks, data, split, dataset)
+    fits, members = [], []
+    for number in range(options.ensemble):
+        fit, member = _fit_member(spec, dataset, split, options, number, checkpoint, resume, events)
+        fits.append(fit)
+        members.append(member)
+    model = FittedModel(spec, tuple(members))
+    events.stage("scoring", len(dataset))
+    outputs = apply_members(members, dataset, progress=events.advance)
+    scores = score_parts(split.parts, data.targets, outputs.predictions.mean(0), tasks)
+    return FitResult(
+        model=model,
+        data=data,
+        split=split,
+        fits=tuple(fits),
+        outputs=outputs,
+        scores=scores,
+        audit=findings,
+    )
+
+
+def _describe(data: TrainingTable, split: Split) -> list[str]:
+    return [
+        f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules",
+        f"split {split.kind}: {'; '.join(split.notes)}",
+    ]
+
+
+def _make_dataset(data: TrainingTable, options: FitOptions, events: Events) -> Dataset:
+    modalities = make_modalities(options.method_config.modalities)
+    featurizer = Featurizer(
+        modalities=modalities, coordinates=options.conformers, workers=options.num_workers
+    )
+    events.stage("conformers", len(data.molecules))
+    samples = featurizer(data.molecules, events.advance)
+    return Dataset(
+        molecules=data.molecules, samples=samples, modalities=modalities, targets=data.targets
+    )
+
+
+def _make_spec(
+    options: FitOptions,
+    tasks: tuple[Task, ...],
+    data: TrainingTable,
+    split: Split,
+    dataset: Dataset,
+) -> ModelSpec:
+    return ModelSpec(
+        method=options.method_name,
+        preset=options.preset,
+        method_config=to_plain(options.method_config),
+        tasks=tasks,
+        standardizer=Standardizer(options.standardize).version,
+        conformers=Featurizer(modalities=()).settings,
+        coordinates=options.conformers,
+        modality_versions={modality.name: modality.version for modality in dataset.modalities},
+        members=options.ensemble,
+        record={
+            "data": {
+                "name": Path(data.name).name,
+                "rows": data.rows,
+                "molecules": len(data.molecules),
+                "sha256": data.sha256,
+                "rejected": dict(Counter(str(item) for item in data.rejected)),
+            },
+            "split": {
+                "kind": split.kind,
+                "seed": split.seed,
+                "sha256": split.sha256,
+                "sizes": {name: len(part) for name, part in split.parts.items()},
+                "notes": list(split.notes),
+            },
+            "training": to_plain(options.train_config),
+            "seed": options.seed,
+            "versions": versions(),
+            "date": time.strftime("%Y-%m-%d"),
+        },
+    )
+
+
+def _fit_member(
+    spec: ModelSpec,
+    dataset: Dataset,
+    split: Split,
+    options: FitOptions,
+    number: int,
+    checkpoint: Path | None,
+    resume: bool,
+    events: Events,
+) -> tuple[Fit, PropertyModel]:
+    config = options.train_config
+    seed = options.seed + 1000 * number
+    seed_everything(seed)
+    weights = None
+    if config.balance:
+        weights = positive_weights(dataset.labels, split.train, spec.tasks).tolist()
+    member = build_member(spec, positive_weight=weights)
+    events.stage(f"training {number + 1}/{options.ensemble}", config.epochs)
+    trainer = Trainer(
+        member,
+        dataset,
+        split,
+        config,
+        tasks=spec.tasks,
+        seed=seed,
+        device=options.device,
+        checkpoint=checkpoint / f"member-{number}" if checkpoint else None,
+        fingerprint=_fingerprint(spec, seed),
+        resume=resume,
+    )
+    fit = trainer.run(lambda epoch: events.epoch(number, epoch))
+    return fit, member.eval()
+
+
+def _fingerprint(spec: ModelSpec, seed: int) -> str:
+    """Names a run: what it learns, from which data, how and with which seed."""
+    plain = replace(spec, record={}).to_json()
+    record = {name: spec.record[name] for name in ("training", "seed")}
+    record |= {"data": spec.record["data"]["sha256"], "split": spec.record["split"]["sha256"]}
+    record["training"] = {**record["training"], "max_minutes": 0}
+    text = json.dumps([plain, record, seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""The split that a user asked for, by name, column or file."""
+
+from collections.abc import Sequence
+
+from molweave.chem.columns import nearest
+from molweave.chem.molecule import Molecule
+from molweave.chem.table import Record
+from molweave.data.given_splits import split_from_column, split_from_file
+from molweave.data.splits import Split, make_split
+from molweave.errors import UserError
+
+
+def choose_split(
+    choice: str,
+    molecules: Sequence[Molecule],
+    *,
+    columns: Sequence[str],
+    records: Sequence[Record],
+    seed: int,
+) -> Split:
+    """Split the molecules as ``choice`` says.
+
+    Args:
+        choice: a kind of `make_split`, ``column:NAME``, ``file:PATH`` or ``file:PATH#COLUMN``.
+        molecules: the usable molecules.
+        columns: the columns of their table.
+        records: their rows.
+        seed: of the splits that are drawn.
+
+    Raises:
+        UserError: the column does not exist, or see `make_split`, `split_from_column` and
+            `split_from_file`.
+    """
+    kind, _, rest = choice.partition(":")
+    if kind == "column" and rest:
+        if rest not in columns:
+            hint = nearest(rest, columns)
+            raise UserError(
+                f"there is no split column {rest!r}{f' (did you mean {hint!r}?)' if hint else ''}; "
+                f"the columns are: {', '.join(columns)}"
+            )
+        index = list(columns).index(rest)
+        labels = [record.values[index] for record in records]
+        return split_from_column(labels, molecules, column=rest, seed=seed)
+    if kind == "file" and rest:
+        path, _, column = rest.partition("#")
+        return split_from_file(path, molecules, column=column or None, seed=seed)
+    return make_split(choice, molecules, seed=seed)

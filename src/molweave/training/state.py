@@ -1,0 +1,107 @@
+"""The resumable state of a training run: safetensors and JSON, written atomically."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from molweave.errors import UserError
+from molweave.shapes import Tensor
+
+
+@dataclass
+class TrainState:
+    """Everything that the next epoch depends on.
+
+    Attributes:
+        epoch: epochs done.
+        tensors: named groups of tensors: ``model``, ``average``, ``best`` (weights) and
+            ``optimizer`` (its moments, by parameter number).
+        best_score: best validation score so far, larger is better; None before the first.
+        best_epoch: the epoch (0-based) it belongs to.
+        history: one mapping per epoch: losses, scores, seconds.
+        fingerprint: names the data, configuration and seed of the run; a state of another run is
+            refused.
+    """
+
+    epoch: int = 0
+    tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    best_score: float | None = None
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+    fingerprint: str = ""
+
+
+def save_state(state: TrainState, folder: Path) -> None:
+    """Write ``state`` so that a kill at any moment leaves either the old or the new one."""
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for group, tensors in state.tensors.items():
+        contiguous = {name: value.contiguous() for name, value in tensors.items()}
+        save_file(contiguous, fresh / f"{group}.safetensors")
+    plain = {
+        "epoch": state.epoch,
+        "best_score": state.best_score,
+        "best_epoch": state.best_epoch,
+        "history": state.history,
+        "fingerprint": state.fingerprint,
+        "groups": sorted(state.tensors),
+    }
+    (fresh / "state.json").write_text(json.dumps(plain))
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    fresh.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_state(folder: Path, fingerprint: str) -> TrainState | None:
+    """The state in ``folder``; None where there is none.
+
+    Raises:
+        UserError: the state belongs to other data or another configuration.
+    """
+    if not folder.exists():
+        folder = folder.with_name(folder.name + ".old")
+    if not (folder / "state.json").exists():
+        return None
+    plain: Mapping[str, Any] = json.loads((folder / "state.json").read_text())
+    if plain["fingerprint"] != fingerprint:
+        raise UserError(
+            f"{folder} is the checkpoint of a run with other data or settings; resume with the "
+            "same command as before, or start afresh without --resume"
+        )
+    return TrainState(
+        epoch=plain["epoch"],
+        tensors={group: load_file(folder / f"{group}.safetensors") for group in plain["groups"]},
+        best_score=plain["best_score"],
+        best_epoch=plain["best_epoch"],
+        history=list(plain["history"]),
+        fingerprint=fingerprint,
+    )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The moments and step counts of an optimiser as named tensors."""
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put the tensors of `optimizer_tensors` back."""
+    plain = optimizer.state_dict()
+    plain["state"] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        plain["state"].setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict(plain)
