@@ -1,4 +1,3 @@
-import io
 import itertools
 import os
 import signal
@@ -256,11 +255,10 @@ def test_a_worker_that_waits_instead_of_computing_is_killed_by_the_clock(monkeyp
 
 def test_a_worker_counts_its_own_processor_time():
     """Wall-clock time alone would fail molecules because the machine is busy."""
-    request = io.BytesIO()
-    write_request(request, SLOW, ConformerSettings(timeout=0.05))
     command = [sys.executable, "-m", "molweave.chem.conformer_worker"]
-    done = subprocess.run(command, input=request.getvalue(), capture_output=True, timeout=60)
-    assert done.returncode == -signal.SIGPROF
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as worker:
+        write_request(worker.stdin, SLOW, ConformerSettings(timeout=0.05))
+        assert worker.wait(timeout=60) == -signal.SIGPROF
 
 
 def test_every_molecule_has_its_result_when_a_worker_is_killed():

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
-import molweave
 from molweave.chem.conformer_worker import PATIENCE, read_answer, write_request
 from molweave.chem.conformers import CRASHED, Conformer, ConformerSettings
 from molweave.errors import MolweaveError, UserError
@@ -33,7 +32,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        package = str(Path(molweave.__file__).parents[1])
+        package = str(Path(__file__).parents[2])
         try:
             self.process = subprocess.Popen(  # noqa: S603 - this Python, this package
                 [sys.executable, "-P", "-c", _PROGRAM, *sys.path, package],
