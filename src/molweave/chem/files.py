@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BufferedIOBase, BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from molweave.errors import UserError
 
@@ -50,7 +50,7 @@ class Source:
     format: str
 
     @contextmanager
-    def text(self, newline: str | None = "") -> Iterator[IO[str]]:
+    def text(self, newline: str | None = "") -> Iterator[TextIOWrapper]:
         """The text of the file, decompressed; ``newline`` is that of `open`.
 
         Reading errors inside the ``with`` block (encoding, compression, disk) become a `UserError`.
@@ -87,7 +87,7 @@ def open_source(path: str | Path, format: str | None = None) -> Source:
         known = ", ".join(dict.fromkeys(FORMATS.values()))
         raise UserError(f"unknown input format {format!r}; use one of {known}")
     if str(path) == "-":
-        source = _spool(sys.stdin.buffer, "standard input", format)
+        source = _spool(cast("BufferedIOBase", sys.stdin.buffer), "standard input", format)
     else:
         path = Path(path)
         _check_readable(path)
@@ -146,10 +146,10 @@ def _check_content(source: Source) -> None:
         raise UserError(f"{source.name}: the input is empty")
 
 
-def _open_bytes(path: Path) -> IO[bytes]:
+def _open_bytes(path: Path) -> gzip.GzipFile | BufferedReader:
     with path.open("rb") as stream:
         zipped = stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return cast("IO[bytes]", gzip.open(path, "rb")) if zipped else path.open("rb")
+    return gzip.open(path, "rb") if zipped else path.open("rb")
 
 
 def _describe_bad_encoding(source: Source) -> str:
@@ -167,7 +167,7 @@ def _describe_bad_encoding(source: Source) -> str:
     return f"{source.name}: the text is not UTF-8; save the file as UTF-8"
 
 
-def _spool(stream: IO[bytes], name: str, format: str | None) -> Source:
+def _spool(stream: BufferedIOBase, name: str, format: str | None) -> Source:
     """A temporary copy of a stream, removed when the source is no longer in use."""
     handle, copy = tempfile.mkstemp(prefix="molweave-input-")
     path = Path(copy)

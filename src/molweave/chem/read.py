@@ -1,6 +1,6 @@
 """Reading tables of molecules: every row of the input becomes one record, in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,12 @@ def table_from_frame(frame: "pandas.DataFrame", *, smiles_column: str | None = N
     return FrameTable(frame, smiles_column)
 
 
-def table_from_smiles(smiles: Sequence[str]) -> Table:
-    """A table with the one column ``smiles``; None and NaN are rows without a SMILES.
+def table_from_smiles(smiles: Iterable[object]) -> Table:
+    """A table with the one column ``smiles``.
+
+    Args:
+        smiles: texts, or RDKit molecules, which keep their 3D conformer; None and NaN are rows
+            without a SMILES.
 
     Raises:
         UserError: ``smiles`` is one string, not a sequence of them.

@@ -1,7 +1,7 @@
 """Tables in Parquet files and tables already in memory."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from rdkit import Chem
@@ -78,8 +78,8 @@ class ListTable(Table):
     columns = ("smiles",)
     smiles_column = "smiles"
 
-    def __init__(self, smiles: Sequence[str]) -> None:
-        self._smiles = smiles
+    def __init__(self, smiles: Iterable[object]) -> None:
+        self._smiles = list(smiles)
 
     def __iter__(self) -> Iterator[Record]:
         for row, item in enumerate(self._smiles):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import IO
+from io import TextIOWrapper
 
 from rdkit import Chem, rdBase
 
@@ -81,7 +81,7 @@ def _describe_block(block: str) -> str:
     return "unreadable SDF block: atoms or bonds do not fit the counts line or hold bad values"
 
 
-def _blocks(text: IO[str]) -> Iterator[list[str]]:
+def _blocks(text: TextIOWrapper) -> Iterator[list[str]]:
     """The lines of every record, without its ``$$$$``; blank text after the last is nothing."""
     lines: list[str] = []
     for line in text:
@@ -94,7 +94,7 @@ def _blocks(text: IO[str]) -> Iterator[list[str]]:
         yield lines
 
 
-def _property_names(text: IO[str], source: str) -> list[str]:
+def _property_names(text: TextIOWrapper, source: str) -> list[str]:
     names: dict[str, None] = {}
     seen = False
     for line in text:

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
-from typing import IO
+from io import TextIOWrapper
 
 from rdkit import Chem, rdBase
 
@@ -69,7 +69,7 @@ class DelimitedTable(Table):
                 yield Record(row, tuple(fields), fields[position], problem=problem)
                 row += 1
 
-    def _filled_rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
+    def _filled_rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """The rows that are not blank, the header first, each with the number of blanks before."""
         if csv.field_size_limit() < _FIELD_LIMIT:
             csv.field_size_limit(_FIELD_LIMIT)
@@ -97,7 +97,7 @@ class _Lines:
     inside a quoted field.
     """
 
-    def __init__(self, text: IO[str]) -> None:
+    def __init__(self, text: TextIOWrapper) -> None:
         self._text = text
         self.ended = False
 

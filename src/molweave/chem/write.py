@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from molweave.chem.columns import check_unique
 from molweave.chem.write_parquet import ParquetSink
@@ -20,12 +20,6 @@ OUTPUT_FORMATS = {
     ".pq": "parquet",
 }
 """File name suffix to output format; the text formats may be followed by ``.gz``."""
-
-
-class _Sink(Protocol):
-    def write(self, values: Sequence[object]) -> None: ...
-    def close(self) -> None: ...
-    def abandon(self) -> None: ...
 
 
 class TableWriter:
@@ -63,7 +57,7 @@ class TableWriter:
         self._name = str(path)
         self._exact = frozenset(self.columns.index(column) for column in exact)
         self._metadata = dict(metadata or {})
-        self._sink: _Sink | None = None
+        self._sink: TextSink | ParquetSink | None = None
         self._path: Path | None = None
         self._temporary: Path | None = None
         if self._name != "-":
@@ -121,7 +115,7 @@ class TableWriter:
                     sink.abandon()
                 self._remove()
 
-    def _open(self) -> _Sink:
+    def _open(self) -> TextSink | ParquetSink:
         if self._temporary is None:
             return TextSink.on_stdout(self.columns, self._exact)
         if self._format == "parquet":

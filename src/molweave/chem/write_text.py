@@ -6,11 +6,25 @@ import math
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from io import TextIOWrapper
+from io import BufferedWriter, TextIOBase, TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
+
+
+class _ShortEnds:
+    """Writes rows that end in a carriage return and a line feed without the former.
+
+    The csv module quotes a field for a line end in it only if the character is in its own line end,
+    and a lone carriage return that is not quoted would be read back as the end of the row.
+    """
+
+    def __init__(self, stream: TextIOBase) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row[:-2] + "\n")
 
 
 class TextSink:
@@ -26,7 +40,7 @@ class TextSink:
 
     def __init__(
         self,
-        stream: IO[str],
+        stream: TextIOBase,
         stack: ExitStack,
         columns: Sequence[str],
         exact: frozenset[int],
@@ -35,7 +49,7 @@ class TextSink:
         self._stream = stream
         self._stack = stack
         self._exact = exact
-        self._writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+        self._writer = csv.writer(_ShortEnds(stream), delimiter=delimiter, lineterminator="\r\n")
         self._writer.writerow(columns)
 
     @classmethod
@@ -43,7 +57,7 @@ class TextSink:
         """Comma-separated text on standard output, which stays open; UTF-8 where it takes bytes."""
         sys.stdout.flush()
         stack = ExitStack()
-        stream: IO[str] = sys.stdout
+        stream = cast("TextIOBase", sys.stdout)
         if hasattr(sys.stdout, "buffer"):
             stream = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
             stack.callback(stream.detach)
@@ -61,10 +75,10 @@ class TextSink:
     ) -> Self:
         """A new file; gzipped, it has no time stamp, so that equal rows give equal bytes."""
         stack = ExitStack()
-        stream: IO[bytes] = stack.enter_context(path.open("xb"))
+        stream: BufferedWriter | gzip.GzipFile = stack.enter_context(path.open("xb"))
         if zipped:
             packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0)
-            stream = cast("IO[bytes]", stack.enter_context(packed))
+            stream = stack.enter_context(packed)
         text = stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
         return cls(text, stack, columns, exact, delimiter)
 

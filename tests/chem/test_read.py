@@ -1,0 +1,513 @@
+"""Readers: every row gives one record, in order; the csv module, pandas and RDKit are oracles."""
+
+import csv
+import gzip
+import io
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+from molweave.chem.columns import find_smiles_column, nearest
+from molweave.chem.read import Record, open_table, table_from_frame, table_from_smiles
+from molweave.errors import UserError
+
+
+def put(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    data = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def problems(records: list[Record]) -> list[str | None]:
+    return [record.problem for record in records]
+
+
+def smiles(records: list[Record]) -> list[str | None]:
+    return [record.smiles for record in records]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV", "a.csv.gz", "a.tsv", "a.txt", "a.tsv.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_delimited_text(tmp_path, name, end, mark):
+    lines = ["id,SMILES,y", "1,CCO,0.50", "2,,", '3,"C,C",x']
+    text = mark + end.join(lines) + end
+    if "csv" not in name.lower():
+        text = text.replace('"C,C"', "C;C").replace(",", "\t").replace("C;C", "C,C")
+    table = open_table(put(tmp_path, name, text))
+    assert table.columns == ("id", "SMILES", "y")
+    assert table.smiles_column == "SMILES"
+    records = list(table)
+    assert [record.row for record in records] == [0, 1, 2]
+    assert [record.values for record in records] == [
+        ("1", "CCO", "0.50"),
+        ("2", "", ""),
+        ("3", "C,C", "x"),
+    ]
+    assert smiles(records) == ["CCO", "", "C,C"]
+    assert list(table) == records, "a table can be iterated again"
+
+
+def test_ragged_and_empty_rows_keep_their_places(tmp_path):
+    text = "smiles,y\nCCO,1\nC\n\nCC,2,3\n   \nCCC,4\n\n \n\n"
+    records = list(open_table(put(tmp_path, "a.csv", text)))
+    assert [record.row for record in records] == list(range(6))
+    assert problems(records) == [
+        None,
+        "1 fields where the header has 2",
+        "empty line",
+        "3 fields where the header has 2",
+        "empty line",
+        None,
+    ]
+    assert [record.values for record in records] == [
+        ("CCO", "1"),
+        ("C", ""),
+        ("", ""),
+        ("CC", "2"),
+        ("", ""),
+        ("CCC", "4"),
+    ]
+
+
+def test_quoted_fields_may_hold_line_ends_and_quotes(tmp_path):
+    text = 'name,smiles\r\n"two\r\nlines ""quoted""",C\r\nb,CC'
+    records = list(open_table(put(tmp_path, "a.csv", text)))
+    assert records[0].values == ('two\r\nlines "quoted"', "C")
+    assert records[1].values == ("b", "CC")
+    assert len(records) == 2
+
+
+def test_quote_that_is_never_closed_is_an_error(tmp_path):
+    table = open_table(put(tmp_path, "a.csv", 'smiles,name\nC,a\nCC,"b\nCCC,c\n'))
+    rows = iter(table)
+    assert next(rows).values == ("C", "a")
+    with pytest.raises(UserError, match=r"a\.csv: line 3: a quote .* never closed"):
+        next(rows)
+
+
+def test_huge_field(tmp_path):
+    csv.field_size_limit(1000)
+    long = "C" * 200_000
+    records = list(open_table(put(tmp_path, "a.csv", f"smiles,y\nC,{long}\nCC,1\n")))
+    assert records[0].values == ("C", long)
+    assert records[1].values == ("CC", "1")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_csv_with_another_delimiter(tmp_path, mark):
+    table = open_table(put(tmp_path, "a.csv", f"smiles{mark}y\nCC{mark}0,5\n"))
+    assert table.columns == ("smiles", "y")
+    assert next(iter(table)).values == ("CC", "0,5")
+
+
+def test_header_only_has_no_rows(tmp_path):
+    assert list(open_table(put(tmp_path, "a.csv", "smiles,y"))) == []
+    assert list(open_table(put(tmp_path, "b.csv", "\nsmiles,y\n\n\n"))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "a.csv: the input is empty"),
+        ("a.csv.gz", "", "a.csv.gz: the input is empty"),
+        ("a.sdf", "", "a.sdf: the input is empty"),
+        ("a.sdf", "\n\n", "a.sdf: the file is empty"),
+        ("a.smi", "", "a.smi: the input is empty"),
+        ("a.parquet", "", "a.parquet: the input is empty"),
+        ("a.csv", "\n \n", "a.csv: the file is empty"),
+        ("a.csv", "smiles,y,Y,y\nC,1,2,3\n", "duplicate column names 'y'"),
+        ("a.csv", "structur,y\nC,1\n", "no SMILES column; found 'structur', 'y'; name it with"),
+        ("a.csv", "CC(=O)O,1\nC,2\n", "the first line holds data"),
+        ("a.xlsx", "smiles\nC\n", "unknown file type '.xlsx'"),
+        ("a", "smiles\nC\n", "unknown file type"),
+        ("a.parquet", "smiles\nC\n", "not a readable Parquet file"),
+        ("a.parquet.gz", "smiles\nC\n", "Parquet inside gzip"),
+    ],
+)
+def test_unusable_files(tmp_path, name, content, message):
+    path = put(tmp_path, name, content)
+    with pytest.raises(UserError) as error:
+        open_table(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_utf16_is_named(tmp_path):
+    path = put(tmp_path, "a.csv", "smiles\nC\n".encode("utf-16"))
+    with pytest.raises(UserError, match="the text is UTF-16; save it as UTF-8"):
+        open_table(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        open_table(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="is a folder"):
+        open_table(tmp_path)
+    with pytest.raises(UserError, match="unknown input format 'xml'; use one of csv"):
+        open_table(tmp_path / "a.csv", format="xml")
+
+
+def test_not_utf8_names_the_line(tmp_path):
+    rows = ["smiles,name", *["C,x"] * 40_000, "C,caf\xe9", "C,x"]
+    path = put(tmp_path, "a.csv", "\n".join(rows).encode("latin-1"))
+    with pytest.raises(UserError, match=r"line 40002 is not UTF-8 \(byte 0xe9 at position 6\)"):
+        list(open_table(path))
+
+
+def test_gzip_is_told_by_content(tmp_path):
+    plain = tmp_path / "a.csv.gz"
+    plain.write_text("smiles\nC\n")
+    with pytest.raises(UserError, match="not a gzip file"):
+        open_table(plain)
+    zipped = tmp_path / "b.csv"
+    zipped.write_bytes(gzip.compress(b"smiles\nC\n"))
+    assert smiles(list(open_table(zipped))) == ["C"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_damaged_gzip(tmp_path, damage):
+    rng = np.random.default_rng(0)
+    text = "smiles,y\n" + "".join(f"C,{number}\n" for number in rng.random(20_000))
+    data = bytearray(gzip.compress(text.encode()))
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    else:
+        data[-6] ^= 0xFF
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="gzip data is cut short or damaged"):
+        list(open_table(path))
+
+
+def test_smiles_column_rules(tmp_path):
+    path = put(tmp_path, "a.csv", "Drug,mol,Smi,my_smiles\nC,CC,CCC,CCCC\n")
+    assert open_table(path).smiles_column == "Smi"
+    assert open_table(path, smiles_column="DRUG").smiles_column == "Drug"
+    assert smiles(list(open_table(path, smiles_column="my_smiles"))) == ["CCCC"]
+    with pytest.raises(UserError, match=r"no column 'my_smile'; found 'Drug', .*mean 'my_smiles'"):
+        open_table(path, smiles_column="my_smile")
+    assert find_smiles_column(["SMILES", "smiles"], "smiles", "x") == "smiles"
+    assert find_smiles_column([" Smiles "], None, "x") == " Smiles "
+    with pytest.raises(UserError, match="and 30 more"):
+        find_smiles_column([f"c{number}" for number in range(50)], None, "x")
+
+
+def test_nearest():
+    assert nearest("LogS", ["smiles", "logS_exp", "logs"]) == "logs"
+    assert nearest("activty", ["Activity", "smiles"]) == "Activity"
+    assert nearest("zzz", ["Activity", "smiles"]) is None
+    assert nearest("x", []) is None
+
+
+def test_smi(tmp_path):
+    text = "smiles name\nCCO ethanol (dry)\n\nC\tmethane\nCC\nC1CC |$a$| b c\n\n"
+    table = open_table(put(tmp_path, "a.smi.gz", text))
+    assert table.columns == ("smiles", "name")
+    records = list(table)
+    assert [record.row for record in records] == list(range(5))
+    assert [record.values for record in records] == [
+        ("CCO", "ethanol (dry)"),
+        ("", ""),
+        ("C", "methane"),
+        ("CC", ""),
+        ("C1CC |$a$|", "b c"),
+    ]
+    assert problems(records) == [None, "empty line", None, None, None]
+
+
+FIELD = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12
+) | st.sampled_from(['"', ",", "\n", "\r\n", "\r", " ", "", "CCO", "\t", "a,b"])
+
+
+@given(
+    rows=st.lists(st.tuples(FIELD, FIELD, FIELD), max_size=12),
+    end=st.sampled_from(["\n", "\r\n"]),
+    zipped=st.booleans(),
+)
+def test_rows_in_are_rows_out(tmp_path_factory, rows, end, zipped):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writerow(["id", "smiles", "y"])
+    writer.writerows(rows)
+    folder = tmp_path_factory.mktemp("random")
+    path = put(folder, "a.csv.gz" if zipped else "a.csv", text.getvalue())
+    records = list(open_table(path))
+    assert [record.row for record in records] == list(range(len(rows)))
+    assert [record.values for record in records] == rows
+    assert smiles(records) == [row[1] for row in rows]
+    assert problems(records) == [None] * len(rows)
+
+
+@given(
+    lines=st.lists(
+        st.text(st.sampled_from("CON1=,; \t()"), max_size=10).filter(lambda line: '"' not in line),
+        max_size=15,
+    )
+)
+def test_every_line_is_a_row(tmp_path_factory, lines):
+    while lines and not lines[-1].strip(" \t"):
+        lines.pop()
+    folder = tmp_path_factory.mktemp("lines")
+    path = put(folder, "a.csv", "\n".join(["smiles,y", *lines]))
+    records = list(open_table(path))
+    assert [record.row for record in records] == list(range(len(lines)))
+    for record, line in zip(records, lines, strict=True):
+        fields = line.split(",")
+        assert record.values == tuple([*fields, ""][:2]) or not line.strip(" \t")
+        assert (record.problem is None) == (len(fields) == 2)
+
+
+def run_with_stdin(data: bytes, code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=data, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+def test_standard_input_is_spooled_and_removed():
+    code = """
+import os
+from molweave.chem.read import open_table
+import glob, tempfile
+pattern = os.path.join(tempfile.gettempdir(), "molweave-input-*")
+before = set(glob.glob(pattern))
+table = open_table("-")
+first, second = list(table), list(table)
+assert first == second
+print(table.name, table.columns, [record.smiles for record in first])
+assert len(set(glob.glob(pattern)) - before) == 1
+del table
+assert not set(glob.glob(pattern)) - before
+"""
+    assert run_with_stdin(b"smiles,y\nC,1\nCC,2\n", code) == (
+        "standard input ('smiles', 'y') ['C', 'CC']"
+    )
+    assert "['C', 'CC']" in run_with_stdin(gzip.compress(b"smiles\ty\nC\t1\nCC\t2\n"), code)
+
+
+@pytest.mark.parametrize("kind", ["sdf", "parquet", "smi", "empty"])
+def test_standard_input_formats(tmp_path, monkeypatch, kind):
+    if kind == "sdf":
+        data = (Chem.MolToMolBlock(Chem.MolFromSmiles("CCO")) + "$$$$\n").encode()
+    elif kind == "parquet":
+        buffer = io.BytesIO()
+        parquet.write_table(pyarrow.table({"smiles": ["CCO"]}), buffer)
+        data = buffer.getvalue()
+    else:
+        data = b"CCO ethanol\n" if kind == "smi" else b""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    if kind == "empty":
+        with pytest.raises(UserError, match="standard input: the input is empty"):
+            open_table("-")
+    else:
+        table = open_table("-", format="smi" if kind == "smi" else None)
+        assert smiles(list(table)) == ["CCO"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_named_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("smiles\nC\nCC\n",))
+    writer.start()
+    table = open_table(pipe)
+    writer.join()
+    assert smiles(list(table)) == smiles(list(table)) == ["C", "CC"]
+
+
+def block(smiles_text: str, title: str = "", *, embed: bool = False, **values: str) -> str:
+    mol = Chem.MolFromSmiles(smiles_text)
+    if embed:
+        mol = Chem.AddHs(mol)
+        assert AllChem.EmbedMolecule(mol, randomSeed=7) == 0
+    else:
+        AllChem.Compute2DCoords(mol)
+    mol.SetProp("_Name", title)
+    data = "".join(f">  <{name}>\n{value}\n\n" for name, value in values.items())
+    return Chem.MolToMolBlock(mol) + data + "$$$$\n"
+
+
+BAD_VALENCE = Chem.MolToMolBlock(Chem.MolFromSmiles("CN(C)(C)(C)C", sanitize=False), kekulize=False)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_sdf(tmp_path, end):
+    text = (
+        block("CCO", "ethanol", IC50="1.50", note="two\nlines")
+        + "garbage\n\n\nnonsense\nM  END\n> <IC50>\n7\n\n$$$$\n"
+        + block("C", "", embed=True, other="x")
+        + BAD_VALENCE
+        + "$$$$\n"
+        + "$$$$\n"
+        + block("c1ccccc1C(=O)[O-]", "benzoate")
+        + "\n\n"
+    ).replace("\n", end)
+    table = open_table(put(tmp_path, "a.sdf.gz", text))
+    assert table.columns == ("smiles", "name", "IC50", "note", "other")
+    assert table.smiles_column == "smiles"
+    records = list(table)
+    assert [record.row for record in records] == list(range(6))
+    assert smiles(records) == ["CCO", None, "C", None, None, "O=C([O-])c1ccccc1"]
+    assert records[0].values == ("CCO", "ethanol", "1.50", "two\nlines", None)
+    assert records[1].values == (None, "garbage", "7", None, None)
+    assert records[2].values == ("C", "", None, None, "x")
+    found = problems(records)
+    assert [found[row] for row in (0, 2, 5)] == [None] * 3
+    assert found[1] == "unreadable SDF block: line 4 is not a V2000 or V3000 counts line"
+    assert found[3] == "valence of atom 2 (N) is 5, more than allowed"
+    assert found[4] == "unreadable SDF block: no 'M  END' line"
+    assert records[2].mol is not None
+    assert records[2].mol.GetConformer().Is3D()
+    assert records[0].mol is not None
+    assert not records[0].mol.GetConformer().Is3D()
+
+
+def test_sdf_agrees_with_rdkit(tmp_path):
+    texts = ["C[C@H](N)C(=O)O", "F/C=C/Cl", "[Na+].[Cl-]", "[2H]C", "O[C@H]1CC[C@@H](C)CC1"]
+    path = tmp_path / "a.sdf"
+    with Chem.SDWriter(str(path)) as writer:
+        for number, text in enumerate(texts):
+            mol = Chem.AddHs(Chem.MolFromSmiles(text))
+            AllChem.EmbedMolecule(mol, randomSeed=1)
+            mol.SetProp("_Name", f"m{number}")
+            mol.SetProp("smiles", text)
+            mol.SetProp("multi", "a\nb")
+            writer.write(mol)
+    expected = [(mol, mol.GetPropsAsDict()) for mol in Chem.SDMolSupplier(str(path))]
+    records = list(open_table(path))
+    assert len(records) == len(expected)
+    for record, text, (mol, values) in zip(records, texts, expected, strict=True):
+        assert record.smiles == Chem.MolToSmiles(mol) == Chem.CanonSmiles(text)
+        assert record.values == (text, f"m{record.row}", values["multi"])
+        assert record.mol is not None
+        np.testing.assert_allclose(
+            record.mol.GetConformer().GetPositions(), mol.GetConformer().GetPositions()
+        )
+    by_property = list(open_table(path, smiles_column="Smiles"))
+    assert smiles(by_property) == texts
+    assert all(record.mol is None for record in by_property)
+
+
+def test_sdf_v3000_and_last_block_without_end(tmp_path):
+    mol = Chem.MolFromSmiles("CCO")
+    text = Chem.MolToV3KMolBlock(mol) + "$$$$\n" + Chem.MolToMolBlock(mol)
+    assert smiles(list(open_table(put(tmp_path, "a.sdf", text)))) == ["CCO", "CCO"]
+    assert smiles(list(open_table(put(tmp_path, "a.mol", Chem.MolToMolBlock(mol))))) == ["CCO"]
+
+
+def test_sdf_too_large_to_write_as_smiles(tmp_path):
+    size = 2001
+    atoms = "".join(f"M  V30 {atom} C {atom} 0 0 0\n" for atom in range(1, size + 1))
+    bonds = "".join(f"M  V30 {bond} 1 {bond} {bond + 1}\n" for bond in range(1, size))
+    chain = (
+        "\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\n"
+        f"M  V30 COUNTS {size} {size - 1} 0 0 0\nM  V30 BEGIN ATOM\n{atoms}M  V30 END ATOM\n"
+        f"M  V30 BEGIN BOND\n{bonds}M  V30 END BOND\nM  V30 END CTAB\nM  END\n$$$$\n"
+    )
+    assert Chem.MolFromMolBlock(chain).GetNumAtoms() == size
+    records = list(open_table(put(tmp_path, "a.sdf", chain + block("C"))))
+    assert problems(records) == ["2001 atoms, more than the 2000 allowed", None]
+
+
+def test_parquet(tmp_path):
+    rows = 10_000
+    frame = pandas.DataFrame(
+        {
+            "id": np.arange(rows),
+            "Smiles": [
+                None if number % 7 == 0 else "C" * (number % 5 + 1) for number in range(rows)
+            ],
+            "y": np.where(np.arange(rows) % 3 == 0, np.nan, np.arange(rows) / 8),
+        }
+    )
+    path = tmp_path / "a.parquet"
+    frame.to_parquet(path, row_group_size=3000)
+    table = open_table(path)
+    assert table.columns == ("id", "Smiles", "y")
+    records = list(table)
+    expected = parquet.read_table(path).to_pylist()
+    assert [dict(zip(table.columns, r.values, strict=True)) for r in records] == expected
+    assert smiles(records) == [row["Smiles"] for row in expected]
+    assert [record.row for record in records] == list(range(rows))
+
+
+def test_parquet_with_a_smiles_that_is_no_text(tmp_path):
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"smiles": [1, None]}), path)
+    records = list(open_table(path))
+    assert problems(records) == ["the SMILES is not text but int 1", None]
+    assert smiles(records) == [None, None]
+
+
+def test_damaged_parquet(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = [f"{'C' * (number % 40)}" for number in range(5000)]
+    parquet.write_table(pyarrow.table({"smiles": texts}), path, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[10:200] = bytes(190)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="damaged Parquet file"):
+        list(open_table(path))
+
+
+def test_frame():
+    frame = pandas.DataFrame(
+        {
+            "y": pandas.array([1, None], dtype="Int64"),
+            "SMILES": ["CCO", np.nan],
+            "when": [pandas.NaT, pandas.Timestamp("2020-01-01")],
+            3: np.array([0.5, np.nan], dtype=np.float32),
+        },
+        index=[7, 7],
+    )
+    table = table_from_frame(frame)
+    assert table.columns == ("y", "SMILES", "when", "3")
+    first, second = list(table)
+    assert first.values == (1, "CCO", None, 0.5)
+    assert type(first.values[0]) is int
+    assert type(first.values[3]) is float
+    assert second.smiles is None
+    assert second.problem is None
+    assert second.values[0] is None
+    with pytest.raises(UserError, match="DataFrame: no SMILES column; found 'y'"):
+        table_from_frame(pandas.DataFrame({"y": [1]}))
+    with pytest.raises(UserError, match="duplicate column names 'a'"):
+        table_from_frame(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_list():
+    table = table_from_smiles(["C", "", "bad"])
+    assert table.columns == ("smiles",)
+    assert smiles(list(table)) == smiles(list(table)) == ["C", "", "bad"]
+    mol = Chem.MolFromSmiles("OCC")
+    for items in ([mol], (item for item in [mol])):
+        table = table_from_smiles(items)
+        assert smiles(list(table)) == smiles(list(table)) == ["CCO"]
+        assert [record.mol for record in table] == [mol]
+    assert smiles(list(table_from_smiles(pandas.Series(["C", "CC"])))) == ["C", "CC"]
+    missing = table_from_smiles([None, float("nan"), 3])
+    assert smiles(list(missing)) == [None] * 3
+    assert problems(list(missing)) == [None, None, "the SMILES is not text but int 3"]
+    with pytest.raises(UserError, match="expected a list of SMILES, got the text 'CCO'"):
+        table_from_smiles("CCO")
+
+
+def test_reading_needs_no_pandas():
+    code = "import sys, molweave.chem.read; print('pandas' in sys.modules, 'torch' in sys.modules)"
+    assert run_with_stdin(b"", code) == "False False"
