@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 SEVERITIES = ("error", "warning", "info")
 _SHOWN = 5
 
@@ -65,7 +67,12 @@ class Audit:
 
 
 def make_finding(
-    kind: str, severity: str, rows: Iterable[int], message: str, advice: str, count: int = -1
+    kind: str,
+    severity: str,
+    rows: Iterable[int] | np.ndarray,
+    message: str,
+    advice: str,
+    count: int = -1,
 ) -> Finding:
     """A finding; ``count`` is the number of rows unless given."""
     ordered = tuple(sorted({int(row) for row in rows}))

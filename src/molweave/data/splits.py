@@ -223,8 +223,10 @@ def copies(molecules: Sequence[Molecule]) -> list[np.ndarray]:
 def hold_out(
     part_of: np.ndarray, groups: Sequence[np.ndarray], fraction: float, rng: np.random.Generator
 ) -> None:
-    """Draw about ``fraction`` of part 0 as part 1, in place: whole groups, at least one."""
+    """Draw about ``fraction`` of part 0 as part 1, in place: whole groups, one at least."""
     free = [group for group in groups if part_of[group[0]] == 0]
+    if len(free) < 2:
+        return
     wanted = fraction * sum(len(group) for group in free)
     held = 0
     for index in rng.permutation(len(free)):

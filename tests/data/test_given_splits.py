@@ -1,0 +1,194 @@
+import gzip
+import json
+import math
+
+import pytest
+
+from molweave.chem.read import table_from_smiles
+from molweave.chem.standardize import Standardizer
+from molweave.data.given_splits import split_from_column, split_from_file, split_rows
+from molweave.data.splits import make_split
+from molweave.errors import UserError
+
+
+def _molecules(smiles):
+    standardizer = Standardizer()
+    return [standardizer(record) for record in table_from_smiles(smiles)]
+
+
+def _chains(count):
+    return _molecules(["C" * (length + 1) for length in range(count)])
+
+
+def _indices(split):
+    return [split.train.tolist(), split.valid.tolist(), split.test.tolist()]
+
+
+def _write(folder, name, content):
+    path = folder / name
+    data = content.encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def test_column():
+    labels = ["train", "Validation", " TEST ", "val", "valid", "training", "dev", "testing"]
+    split = split_from_column(labels, _chains(8))
+    assert _indices(split) == [[0, 5], [1, 3, 4, 6], [2, 7]]
+    assert split.kind == "column"
+
+
+@pytest.mark.parametrize("nothing", ["", None, math.nan, "NaN"])
+def test_rows_without_a_part_are_left_out_and_counted(nothing):
+    split = split_from_column(["train", nothing, "valid", "test"], _chains(4))
+    assert _indices(split) == [[0], [2], [3]]
+    assert "1 usable row in no part" in split.notes
+
+
+def test_another_value_in_the_column():
+    molecules = _chains(5)[2:]
+    with pytest.raises(UserError, match=r"column 'fold' has '3' in row 3 .*write train, valid"):
+        split_from_column(["train", "3", "test"], molecules, column="fold")
+
+
+def test_a_valid_part_is_drawn_from_train_when_there_is_none():
+    labels = ["train"] * 30 + ["test"] * 10
+    split = split_from_column(labels, _chains(40), seed=1)
+    assert split.test.tolist() == list(range(30, 40))
+    assert len(split.valid) == 3
+    assert "no valid rows were given: a tenth of the training molecules was drawn" in split.notes
+    again = split_from_column(labels, _chains(40), seed=1)
+    assert split.sha256 == again.sha256
+    assert split.sha256 != split_from_column(labels, _chains(40), seed=2).sha256
+
+
+def test_a_drawn_valid_part_takes_copies_along():
+    molecules = _molecules(["C" * (1 + index // 3) for index in range(30)])
+    split = split_from_column(["train"] * 27 + ["test"] * 3, molecules)
+    assert len(split.valid) == 3
+    assert len({position // 3 for position in split.valid.tolist()}) == 1
+
+
+def test_no_train_and_no_test():
+    with pytest.raises(UserError, match="leaves the train part empty"):
+        split_from_column(["test", "valid"], _chains(2))
+    split = split_from_column(["train", "train", "valid"], _chains(3))
+    assert "no test rows were given" in split.notes
+
+
+def test_copies_leave_the_lower_part_so_that_test_stays_as_given():
+    molecules = _molecules(["CCO", "CCN", "CCC", "OCC", "NCC", "C", "C(O)C", "CC"])
+    labels = ["train", "train", "train", "test", "valid", "valid", "valid", "test"]
+    split = split_from_column(labels, molecules)
+    assert _indices(split) == [[2], [4, 5], [3, 7]]
+    assert "3 rows left out: an equal molecule is in valid or test" in split.notes
+
+
+def test_copies_stay_on_request_and_are_noted():
+    molecules = _molecules(["CCO", "CCN", "OCC"])
+    split = split_from_column(["train", "valid", "test"], molecules, keep_copies=True)
+    assert _indices(split) == [[0], [1], [2]]
+    assert "1 molecule in more than one part (same canonical SMILES)" in split.notes
+
+
+LAYOUTS = {
+    "object.json": {"train": [3, 0, 1], "val": [2], "test": [4, 5]},
+    "valid.json": {"train": [3, 0, 1], "valid": [2], "test": [4, 5]},
+    "ranges.json": {"train": "0-1, 3", "val": "2", "test": "4-5"},
+    "folds.json": [{"train": "0-1,3", "val": [2], "test": [4, 5]}, {"train": [0], "val": [1]}],
+    "lists.json": [[0, 1, 3], [2], [4, 5]],
+    "zipped.json.gz": {"train": [0, 1, 3], "val": [2], "test": [4, 5]},
+}
+
+
+@pytest.mark.parametrize("name", list(LAYOUTS))
+def test_json_layouts(tmp_path, name):
+    path = _write(tmp_path, name, json.dumps(LAYOUTS[name]))
+    split = split_from_file(path, _chains(6))
+    assert _indices(split) == [[0, 1, 3], [2], [4, 5]]
+    assert split.kind == "file"
+
+
+def test_a_fold_is_chosen(tmp_path):
+    path = _write(tmp_path, "folds.json", json.dumps(LAYOUTS["folds.json"]))
+    assert _indices(split_from_file(path, _chains(6), fold=1)) == [[0], [1], []]
+    with pytest.raises(UserError, match="holds 2 folds, so there is no fold 2"):
+        split_from_file(path, _chains(6), fold=2)
+
+
+CSV = "row,scaffold,random0\n0,train,test\n1,valid,train\n2,,valid\n3,test,train\n"
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "splits.csv.gz"])
+def test_csv_with_several_splits(tmp_path, name):
+    path = _write(tmp_path, name, CSV)
+    assert _indices(split_from_file(path, _chains(4), column="scaffold")) == [[0], [1], [3]]
+    assert _indices(split_from_file(path, _chains(4), column="random0")) == [[1, 3], [2], [0]]
+    with pytest.raises(UserError, match="holds several splits: choose one of scaffold, random0"):
+        split_from_file(path, _chains(4))
+    with pytest.raises(UserError, match="no column 'fold': choose one of"):
+        split_from_file(path, _chains(4), column="fold")
+
+
+def test_a_single_split_column_needs_no_name(tmp_path):
+    path = _write(tmp_path, "one.csv", "split,row\ntrain,1\nvalid,0\n")
+    assert _indices(split_from_file(path, _chains(2))) == [[1], [0], []]
+
+
+def test_rows_mean_rows_of_the_input_not_positions(tmp_path):
+    molecules = [molecule for molecule in _chains(8) if molecule.row not in (0, 5)]
+    path = _write(
+        tmp_path, "s.json", json.dumps({"train": [0, 1, 2, 3], "val": [4, 5], "test": [6, 7]})
+    )
+    split = split_from_file(path, molecules)
+    assert _indices(split) == [[0, 1, 2], [3], [4, 5]]
+    assert "2 rows of the split file without a usable molecule" in split.notes
+
+
+def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):
+    molecules = [molecule for molecule in _chains(30) if molecule.row % 7]
+    split = make_split("random", molecules, seed=3)
+    rows = split_rows(split, molecules)
+    assert set(rows) == {"train", "val", "test"}
+    assert all(row % 7 for part in rows.values() for row in part)
+    path = _write(tmp_path, "rows.json", json.dumps(rows))
+    assert split_from_file(path, molecules).sha256 == split.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", "{", "is not JSON"),
+        ("a.json", "[1, 2]", "is not a split"),
+        ("a.json", '{"val": [1]}', "is not a split"),
+        ("a.json", '{"train": [0], "other": [1]}', "is not a split"),
+        ("a.json", '{"train": [0], "val": "1-x"}', "is not a split"),
+        ("a.json", '{"train": [0.5], "val": [1]}', "is not a split"),
+        ("a.json", '{"train": [-1], "val": [1]}', "is not a split"),
+        ("a.json", '{"train": [true], "val": [1]}', "is not a split"),
+        ("a.json", '{"train": 3, "val": [1]}', "is not a split"),
+        ("a.json", '{"train": [0, 1], "val": [1]}', "row 1 is twice"),
+        ("a.csv", "index,split\n0,train\n", r"needs a column 'row'.*index"),
+        ("a.csv", "row\n0\n", "needs a column 'row' and a split column"),
+        ("a.csv", "", "needs a column 'row'"),
+        ("a.csv", "row,split\n0,train\n0,test\n", "line 3 of .* row '0'"),
+        ("a.csv", "row,split\nx,train\n", "line 2 of .* row 'x'"),
+        ("a.csv", "row,split\n0,left\n", "split 'left'"),
+        ("a.csv", "row,split\n0\n1,train\n", "leaves the valid part empty"),
+        ("a.json", '{"train": [100, 101], "val": [0]}', "2 of 3 rows .* are not in the data"),
+    ],
+)
+def test_wrong_files(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=message):
+        split_from_file(_write(tmp_path, name, content), _chains(3))
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(UserError, match="cannot read the split file"):
+        split_from_file(tmp_path / "missing.csv", _chains(3))
+    (tmp_path / "plain.csv.gz").write_bytes(b"row,split\n")
+    with pytest.raises(UserError, match="cannot read the split file"):
+        split_from_file(tmp_path / "plain.csv.gz", _chains(3))
+    (tmp_path / "latin.csv").write_bytes("row,split\n0,prüfung\n".encode("latin-1"))
+    with pytest.raises(UserError, match="cannot read the split file"):
+        split_from_file(tmp_path / "latin.csv", _chains(3))
