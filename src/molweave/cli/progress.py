@@ -153,5 +153,27 @@ def open_display(quiet: bool) -> Display:
 
 
 def as_events(display: Display) -> "Events":
-    """The display as what the facade wants; `Events` itself would import torch just for this."""
+    """The display as what the facade expects; loads nothing."""
     return cast("Events", display)
+
+
+def as_training_events(display: Display) -> "Events":
+    """The display as a real `Events`, which lives beside the training code and loads it."""
+    from molweave.training.events import Events
+
+    class Shown(Events):
+        """Hands everything on to the display."""
+
+        def message(self, text: str) -> None:
+            display.message(text)
+
+        def stage(self, name: str, total: int | None = None) -> None:
+            display.stage(name, total)
+
+        def advance(self, done: int, total: int) -> None:
+            display.advance(done, total)
+
+        def epoch(self, member: int, info: "Epoch") -> None:
+            display.epoch(member, info)
+
+    return Shown()

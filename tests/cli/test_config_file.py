@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str):
+        path = tmp_path / "options.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_file_gives_options_arguments_and_lists(cli, config, table):
+    path = config(f'data = {str(table)!r}\ntarget = ["alcohol", "carbons"]\njson = true\n')
+    result = cli("check", "--config", path)
+    assert result.code == 0
+    assert json.loads(result.out)["num_rows"] == 44
+
+
+def test_the_command_line_overrides_the_file(cli, config, table):
+    path = config('target = "absent"\nkind = "alcohol=regression"\n')
+    assert "'absent'" in cli("check", table, "--config", path).err
+    result = cli("check", table, "--config", path, "-t", "alcohol")
+    assert (result.code, result.err) == (0, "")
+    assert "positives" not in result.out
+
+
+def test_tables_are_pairs(cli, config, table):
+    path = config('target = "alcohol"\nout = "m"\nset = {widht = 3}\n[train]\nepochs = 2\n')
+    result = cli("fit", table, "--config", path)
+    assert result.code == 2
+    assert "did you mean width?" in result.err
+    path = config('target = "alcohol"\nout = "m"\nepochs = 2\n[train]\nepochs = 2\n')
+    assert "epochs is given twice" in cli("fit", table, "--config", path).err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('tagret = "y"\n', "unknown key 'tagret'; did you mean 'target'?"),
+        ("smiles_column = 'x'\n", "did you mean 'smiles-column'?"),
+        ("zzzzzzz = 1\n", "unknown key 'zzzzzzz'; known: data, json, kind,"),
+        ("config = 'other.toml'\n", "unknown key 'config'"),
+        ("target = \n", "is not TOML"),
+        ("split = ['random', 'scaffold']\n", "split takes one value; found a list of 2"),
+        ("[target]\na = 1\n", "target is not a table"),
+        ("seed = 'many'\n", "invalid value for '--seed'"),
+    ],
+)
+def test_a_wrong_file_is_refused(cli, config, table, text, message):
+    result = cli("check", table, "--config", config(text))
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_refused(cli, table, tmp_path):
+    assert "cannot be read" in cli("check", table, "--config", "absent.toml").err
+    (tmp_path / "latin.toml").write_bytes(b'target = "\xe9"\n')
+    assert "not UTF-8" in cli("check", table, "--config", "latin.toml").err

@@ -1,0 +1,133 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import molweave
+from molweave.cli import app
+from molweave.errors import UserError
+
+COMMAND = [sys.executable, "-m", "molweave"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("fti", "no such command 'fti'. Did you mean 'fit'?; see molweave --help"),
+        ("fit", "missing argument 'DATA'; see molweave fit --help"),
+        ("fit x.csv -t y", "missing option '--out'"),
+        ("fit x.csv -t y -o m", "x.csv: no such file"),
+        ("fit x.csv -t y -o m --epoch 3", "no such option: --epoch (Possible options: --epochs"),
+        ("fit x.csv -t y -o m --epochs few", "invalid value for '--epochs'"),
+        ("fit x.csv -t y -o m --max-time 5", "--max-time takes a time"),
+        ("fit x.csv -t y -o m --without kk", "--without is one of kl, mmd, align, orth, rec"),
+        ("fit x.csv -t y -o m --set width", "--set takes name=value"),
+        ("fit x.csv -t y -o m --set fusion=mean --fusion mean", "fusion is given twice"),
+        ("fit x.csv -t y -o m --split random --split-column p", "exclude each other"),
+        ("predict m", "predict takes either DATA or --smiles"),
+        ("predict m x.csv --smiles C", "predict takes either DATA or --smiles"),
+        ("predict m x.csv --json", "give --out a file"),
+        ("predict m x.csv", "m is not a model folder"),
+        ("info m", "m is not a model folder"),
+        ("check x.csv", "x.csv: no such file"),
+        ("check x.csv --overwrite", "no such option: --overwrite"),
+        ("doctor now", "got unexpected extra argument"),
+    ],
+)
+def test_mistakes_of_the_user_are_one_line_and_code_2(cli, line, message):
+    result = cli(*line.split())
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Make every command raise."""
+
+    def make(error: BaseException) -> None:
+        def fail(arguments: list[str]) -> int:
+            raise error
+
+        monkeypatch.setattr(app, "_dispatch", fail)
+
+    return make
+
+
+def test_a_message_of_several_lines_becomes_one(cli, failing):
+    failing(UserError("first\n  second"))
+    assert cli("info", "m") == (2, "", "error: first second\n")
+
+
+def test_a_bug_is_not_hidden(cli, failing):
+    failing(ZeroDivisionError("division by zero"))
+    with pytest.raises(ZeroDivisionError):
+        cli("info", "m")
+
+
+def test_an_interruption_is_one_line_and_code_130(cli, failing):
+    failing(KeyboardInterrupt())
+    assert cli("info", "m") == (130, "", "interrupted\n")
+    failing(KeyboardInterrupt("go on with --resume"))
+    assert cli("fit", "m") == (130, "", "interrupted; go on with --resume\n")
+
+
+def test_no_arguments_show_the_help(cli):
+    assert cli() == cli("--help")
+    assert "evaluate" in cli().out
+    assert cli().code == 0
+
+
+def test_version(cli):
+    assert cli("--version") == (0, f"molweave {molweave.__version__}\n", "")
+
+
+def test_aliases_work_but_are_not_shown(cli):
+    text = cli("--help").out
+    assert "train " not in text
+    assert "fingerprint" not in text
+    assert "--epochs" in cli("train", "--help").out
+    assert "--out" in cli("fingerprint", "--help").out
+
+
+@pytest.mark.parametrize("verb", ["fit", "predict", "embed", "evaluate", "info", "check", "doctor"])
+def test_every_option_is_described_once(cli, verb):
+    text = cli(verb, "--help").out
+    names = [word for word in text.split() if word.startswith("--") and word != "--"]
+    assert len(names) == len(set(names))
+
+
+def test_a_reader_that_stops_reading_is_not_an_error(table):
+    """As in ``molweave ... | head``; the pipe's reading end is closed from the start."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [*COMMAND, "check", table], stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_control_c_ends_with_one_line(tmp_path):
+    """The command waits for standard input when the signal comes."""
+    with subprocess.Popen(
+        [*COMMAND, "check", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        cwd=tmp_path,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"molweave.chem.read" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert err.decode().splitlines()[-1] == "interrupted"
