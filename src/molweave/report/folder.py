@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from molweave.data.given_splits import split_rows
+from molweave.methods import METHODS
 from molweave.report.card import write_card
 from molweave.report.data import ReportData, ReportPart
 from molweave.report.html import write_report
@@ -50,7 +51,7 @@ def report_data(result: FitResult) -> ReportData:
         for name, positions in result.split.parts.items()
     )
     return ReportData(
-        title=", ".join(task.name for task in spec.tasks[:3]),
+        title=f"{', '.join(task.name for task in spec.tasks[:3])} from {record['data']['name']}",
         tasks=spec.tasks,
         parts=parts,
         histories=tuple(fit.history for fit in result.fits),
@@ -66,6 +67,9 @@ def report_data(result: FitResult) -> ReportData:
         settings={
             "method": spec.method,
             "preset": spec.preset,
+            "split": record["split"]["kind"],
+            "command": record["command"],
+            "citation": METHODS[spec.method].citation,
             **{f"method.{name}": value for name, value in spec.method_config.items()},
             **{f"training.{name}": value for name, value in record["training"].items()},
             "seed": record["seed"],

@@ -1,7 +1,8 @@
 """What a user chooses for a fit."""
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,3 +89,28 @@ class FitOptions:
     def num_workers(self) -> int:
         """Worker processes, with 0 resolved."""
         return self.workers or os.cpu_count() or 1
+
+    def command(self, data: str, targets: Sequence[str]) -> str:
+        """The command line that makes the same fit, naming only what differs from the defaults."""
+        words = ["molweave", "fit", data]
+        for target in targets:
+            words += ["--target", target]
+        default = FitOptions()
+        for name in ("method", "preset", "split", "ensemble", "seed", "standardize", "conformers"):
+            value = getattr(self, name)
+            if value != getattr(default, name):
+                words += _split_flags(value) if name == "split" else [f"--{name}", str(value)]
+        if self.modalities is not None:
+            words += ["--modalities", ",".join(self.modalities)]
+        for flag, changes in (("--set", self.method_options), ("--train", self.training)):
+            for name, value in changes.items():
+                words += [flag, f"{name}={value}"]
+        kinds = {self.kinds: ""} if isinstance(self.kinds, str) else self.kinds or {}
+        for name, kind in kinds.items():
+            words += ["--kind", f"{name}={kind}" if kind else name]
+        return shlex.join([*words, "--out", "model"])
+
+
+def _split_flags(split: str) -> list[str]:
+    kind, _, rest = split.partition(":")
+    return [f"--split-{kind}", rest] if rest else ["--split", split]

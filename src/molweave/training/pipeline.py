@@ -237,6 +237,7 @@ def _make_spec(
             },
             "training": to_plain(options.train_config),
             "seed": options.seed,
+            "command": options.command(Path(data.name).name, [task.name for task in tasks]),
             "versions": versions(),
             "date": time.strftime("%Y-%m-%d"),
         },
