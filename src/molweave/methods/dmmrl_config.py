@@ -1,6 +1,6 @@
 """Configuration of DMMRL: sizes, loss weights and presets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
 from molweave.nn.fusion.gated import FUSIONS
@@ -8,6 +8,17 @@ from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 
 DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors")
 """The views that DMMRL has an encoder for; the paper uses the first three."""
+
+_COUNTS = (
+    "recurrent_layers",
+    "attention_layers",
+    "heads",
+    "feed_forward",
+    "rounds",
+    "geometry_layers",
+)
+_SIZES = ("width", "hidden", "shared", "private")
+_WEIGHTS = ("kl", "mmd", "align", "orth", "rec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +86,9 @@ class DMMRLConfig:
                 f"dmmrl takes one or more of the modalities {', '.join(DMMRL_MODALITIES)}; "
                 f"found {found}"
             )
+        if len(set(self.modalities)) < len(self.modalities):
+            raise UserError(f"each modality once, please; found {', '.join(self.modalities)}")
+        self._check_numbers()
         if self.fusion not in FUSIONS:
             raise UserError(f"fusion must be one of {', '.join(FUSIONS)}; found {self.fusion}")
         if self.orthogonality not in ORTHOGONALITY:
@@ -88,6 +102,25 @@ class DMMRLConfig:
                 f"found {self.shared} and {self.private}"
             )
 
+    def _check_numbers(self) -> None:
+        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
+            for name in names:
+                if getattr(self, name) < lowest:
+                    raise UserError(
+                        f"dmmrl needs {name} of at least {lowest}; found {getattr(self, name)}"
+                    )
+        for name in ("encoder_dropout", "dropout", "modality_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
+        for name in ("temperature", "ramp"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
+        if self.width % 2 or self.width % self.heads:
+            raise UserError(
+                f"width must be even and a multiple of heads; found width {self.width}, "
+                f"heads {self.heads}"
+            )
+
 
 _SMALL = DMMRLConfig(
     width=128,
@@ -98,6 +131,7 @@ _SMALL = DMMRLConfig(
     hidden=128,
     shared=64,
     private=64,
+    encoder_dropout=0.0,
     dropout=0.2,
     modality_dropout=0.1,
 )
@@ -105,4 +139,5 @@ _SMALL = DMMRLConfig(
 DMMRL_PRESETS: dict[str, DMMRLConfig] = {
     "paper": DMMRLConfig(),
     "small": _SMALL,
+    "hybrid": replace(_SMALL, modalities=DMMRL_MODALITIES),
 }
