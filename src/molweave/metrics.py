@@ -41,12 +41,6 @@ class Metric:
             return bool((truth == 1).any())
         return len(truth) > 0 and bool(truth.min() != truth.max())
 
-    def better(self, new: float, best: float) -> bool:
-        """Whether ``new`` beats ``best``; NaN never does, and everything else beats NaN."""
-        if math.isnan(new) or math.isnan(best):
-            return not math.isnan(new)
-        return new > best if self.greater_is_better else new < best
-
 
 @dataclass(frozen=True)
 class Score:

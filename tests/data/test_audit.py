@@ -114,6 +114,7 @@ def test_parents_are_what_full_standardisation_makes():
     smiles = [
         "CCCC[NH3+].[Cl-]",
         "C[N+](C)(C)C",
+        "CC(=O)[O-]",
         "c1ccccc1-c1ccccc1",
         "[Na+].[Cl-]",
         "C[C@H](N)C(=O)O",
