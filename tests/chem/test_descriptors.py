@@ -4,7 +4,13 @@ import math
 import numpy as np
 import pytest
 from rdkit import Chem
-from rdkit.Chem import Crippen, Descriptors, Lipinski, rdFingerprintGenerator
+from rdkit.Chem import (
+    Crippen,
+    Descriptors,
+    Lipinski,
+    rdFingerprintGenerator,
+    rdMolDescriptors,
+)
 
 from molweave.chem import descriptors
 
@@ -39,6 +45,7 @@ RDKIT = {
     "PEOE_VSA1": Descriptors.PEOE_VSA1,
     "PEOE_VSA14": Descriptors.PEOE_VSA14,
     "MQN12": Descriptors.HeavyAtomCount,
+    "MQN19": rdMolDescriptors.CalcNumRotatableBonds,
     "MaxPartialCharge": Descriptors.MaxPartialCharge,
     "MinPartialCharge": Descriptors.MinPartialCharge,
     "FormalCharge": Chem.GetFormalCharge,
