@@ -1,5 +1,6 @@
 import hashlib
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def _check_partition(split, size):
 @pytest.fixture(scope="module")
 def bbbp():
     standardizer = Standardizer()
-    return [standardizer(record) for record in open_dataset("bbbp")]
+    return [standardizer(record) for record in islice(open_dataset("bbbp"), 600)]
 
 
 # SHA-256 of the parts in row order, joined by commas: the published assignment of this project,
@@ -109,8 +110,8 @@ def test_every_molecule_is_in_one_part_and_copies_stay_together(bbbp, kind):
     part_of = np.array([names[part] for part in _parts(split, len(bbbp))])
     assert len({molecule.canonical for molecule in bbbp}) < len(bbbp)
     assert straddling(bbbp, part_of) == []
-    assert len(split.train) == pytest.approx(0.8 * len(bbbp), abs=12)
-    assert len(split.valid) == pytest.approx(0.1 * len(bbbp), abs=12)
+    assert len(split.train) == pytest.approx(0.8 * len(bbbp), abs=6)
+    assert len(split.valid) == pytest.approx(0.1 * len(bbbp), abs=6)
 
 
 @pytest.mark.parametrize(("kind", "chirality"), [("scaffold", True), ("scaffold-balanced", False)])
