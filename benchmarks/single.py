@@ -1,0 +1,214 @@
+"""One run of a benchmark, in a process of its own: a job as JSON in, its scores as JSON out.
+
+``moleculenet.py`` starts it; a fresh process gives a peak of memory that is the run's own.
+"""
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from molweave.data.given_splits import split_from_file
+from molweave.data.moleculenet import BENCHMARK_SETS, BenchmarkSet, find_dataset
+
+NETWORKS = ("dmmrl",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run: which model on which split of which data set.
+
+    Attributes:
+        model: ``forest``, ``boosting`` or a method of molweave.
+        dataset: a key of `BENCHMARK_SETS`.
+        split: a column of the split file.
+        seed: of the model.
+        preset: of the method; empty for baselines.
+        label: what the column ``preset`` of the results says.
+        modalities: views of the method; empty for the preset's.
+        method_options: fields of the method's configuration to change.
+        training: fields of the training's configuration to change.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        threads: of the processor to use.
+    """
+
+    model: str
+    dataset: str
+    split: str
+    seed: int
+    preset: str = ""
+    label: str = ""
+    modalities: tuple[str, ...] = ()
+    method_options: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+    threads: int = 1
+
+    def to_json(self) -> str:
+        """The job as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """The job that `to_json` described."""
+        plain = json.loads(text)
+        return cls(**plain | {"modalities": tuple(plain["modalities"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run gave.
+
+    Attributes:
+        metric: name of the score.
+        valid: mean over tasks, on the validation part.
+        test: mean over tasks, on the test part.
+        fit_seconds: wall time from molecules to a model chosen on validation: featurising, with
+            the conformers in the cache, training and validating.
+        predict_seconds: wall time from the molecules of the test part to their predictions.
+        peak_rss_mb: largest resident memory of the process, in MiB.
+        device: what it ran on.
+    """
+
+    metric: str
+    valid: float
+    test: float
+    fit_seconds: float
+    predict_seconds: float
+    peak_rss_mb: float
+    device: str
+
+
+def perform(job: Job, data: Path | None, splits: Path) -> Outcome:
+    """Run a job on a known data set, with the fixed split of ``splits``."""
+    known = BENCHMARK_SETS[job.dataset]
+    return measure(job, known, find_dataset(known.name, data), splits / known.file)
+
+
+def measure(job: Job, known: BenchmarkSet, table: Path, split_file: Path) -> Outcome:
+    """Run a job on a table and a split file."""
+    run = _run_network if job.model in NETWORKS else _run_baseline
+    scores, fit_seconds, predict_seconds, device = run(job, known, table, split_file)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Outcome(
+        metric=known.metric,
+        valid=scores["valid"],
+        test=scores["test"],
+        fit_seconds=fit_seconds,
+        predict_seconds=predict_seconds,
+        peak_rss_mb=peak / (2**20 if platform.system() == "Darwin" else 2**10),
+        device=device,
+    )
+
+
+_Result = tuple[dict[str, float], float, float, str]
+
+
+def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
+    from baselines import BASELINES, fit_baseline
+
+    from molweave.chem.read import open_table
+    from molweave.chem.standardize import Standardizer
+    from molweave.metrics import evaluate
+    from molweave.training.pipeline import read_training_table
+
+    data = read_training_table(open_table(path), known.targets, Standardizer())
+    split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
+    fit = fit_baseline(
+        BASELINES[job.model],
+        data.molecules,
+        data.targets,
+        split,
+        kind=known.kind,
+        seed=job.seed,
+        threads=job.threads,
+    )
+    scores = {
+        name: evaluate(known.metric, data.targets[rows], fit.predictions[rows]).value
+        for name, rows in split.parts.items()
+        if name != "train"
+    }
+    return scores, fit.fit_seconds, fit.predict_seconds, _device("cpu", job.threads)
+
+
+def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
+    import torch
+
+    from molweave.chem.read import open_table
+    from molweave.chem.standardize import Standardizer
+    from molweave.data.dataset import Dataset, Featurizer, make_modalities
+    from molweave.methods.apply import apply_members
+    from molweave.training.events import Events
+    from molweave.training.options import FitOptions
+    from molweave.training.pipeline import fit_table, read_training_table
+
+    class Clock(Events):
+        """Notes when each stage began."""
+
+        started: dict[str, float]
+
+        def __init__(self) -> None:
+            self.started = {}
+
+        def stage(self, name: str, total: int | None = None) -> None:
+            self.started[name.split()[0]] = time.perf_counter()
+
+    torch.set_num_threads(job.threads)
+    options = FitOptions(
+        method=job.model,
+        preset=job.preset,
+        modalities=job.modalities or None,
+        method_options=job.method_options,
+        training=job.training,
+        kinds=known.kind,
+        seed=job.seed,
+        device=job.device,
+        workers=job.threads,
+    )
+    clock = Clock()
+    table = open_table(path)
+    data = read_training_table(table, known.targets, Standardizer(options.standardize))
+    split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
+    result = fit_table(table, known.targets, options, split=split, events=clock)
+    fit_seconds = clock.started["scoring"] - clock.started["conformers"]
+    mean = result.scores["mean"]
+    scores = {name: float(mean[name][known.metric] or "nan") for name in ("valid", "test")}
+
+    started = time.perf_counter()
+    molecules = [result.data.molecules[index] for index in split.test]
+    views = make_modalities(options.method_config.modalities)
+    samples = Featurizer(modalities=views, workers=job.threads)(molecules)
+    device = next(result.model.members[0].parameters()).device
+    apply_members(
+        result.model.members,
+        Dataset(molecules=molecules, samples=samples, modalities=views),
+        device=device,
+    )
+    predict_seconds = time.perf_counter() - started
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return scores, fit_seconds, predict_seconds, _device(name, job.threads)
+
+
+def _device(name: str, threads: int) -> str:
+    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def main() -> None:
+    """Read a job and two folders from standard input, write the outcome to standard output."""
+    asked = json.load(sys.stdin)
+    job = Job.from_json(json.dumps(asked["job"]))
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints belongs into the log, not into the answer
+    data = Path(asked["data"]) if asked["data"] else None
+    outcome = perform(job, data, Path(asked["splits"]))
+    with os.fdopen(out, "w") as answer:
+        json.dump(asdict(outcome), answer)
+
+
+if __name__ == "__main__":
+    main()
