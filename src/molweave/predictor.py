@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from molweave.chem.read import open_table, table_from_frame, table_from_smiles
 from molweave.chem.table import Table
+from molweave.chem.write import refuse_same_file
 from molweave.errors import UserError
 from molweave.inference.embed import embed_array, embed_file
 from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
-from molweave.inference.stream import Runner
+from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, replace_folder, write_model
 
@@ -36,7 +37,7 @@ class Predictor:
         *,
         method: str = "auto",
         preset: str = "small",
-        modalities: Sequence[str] | None = None,
+        modalities: str | Sequence[str] | None = None,
         method_options: Mapping[str, object] | None = None,
         training: Mapping[str, object] | None = None,
         kinds: str | Mapping[str, str] | None = None,
@@ -52,7 +53,7 @@ class Predictor:
         self.options: dict[str, Any] = {
             "method": method,
             "preset": preset,
-            "modalities": None if modalities is None else tuple(modalities),
+            "modalities": _names(modalities),
             "method_options": dict(method_options or {}),
             "training": dict(training or {}),
             "kinds": kinds,
@@ -97,11 +98,12 @@ class Predictor:
         from molweave.training.pipeline import fit_table
 
         options = FitOptions(**self.options)
+        pick_device(options.device)
         folder = None if out is None else Path(out)
         if folder is not None and folder.exists() and not overwrite:
             raise UserError(f"{folder} exists; choose another name or allow overwriting it")
         names = [targets] if isinstance(targets, str) else list(targets)
-        checkpoint = None if folder is None else folder.with_name(f"{folder.name}.training")
+        checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
         if checkpoint is not None and checkpoint.exists() and not resume:
             shutil.rmtree(checkpoint)
         self._result = fit_table(
@@ -133,16 +135,20 @@ class Predictor:
             details: add the weight of every modality.
 
         Returns:
-            The input's columns and those of `PredictionColumns`.
+            The input's columns and those of `PredictionColumns`, with the index of a DataFrame.
         """
         import pandas as pd
 
         table = _table(data, smiles_column)
-        names = [*table.columns, *columns_of(self.runner, details=details).names]
+        added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
-        frame = pd.DataFrame(rows, columns=names)
+        frame = pd.DataFrame(rows, columns=[*table.columns, *added])
         text = ["missing", "error"]
+        numbers = [name for name in added if name not in text]
+        frame[numbers] = frame[numbers].astype(float)
         frame[text] = frame[text].astype(object).where(frame[text].notna(), None)
+        if isinstance(data, pd.DataFrame):
+            frame.index = data.index
         return frame
 
     def predict_file(
@@ -156,7 +162,7 @@ class Predictor:
         events: "Events | None" = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
-        table = _table(data, smiles_column)
+        table = _table_for(data, out, smiles_column)
         on_row = _row_counter(events, "predicting")
         return predict_file(
             self.runner, table, out, details=details, overwrite=overwrite, on_row=on_row
@@ -181,7 +187,7 @@ class Predictor:
         events: "Events | None" = None,
     ) -> PredictSummary:
         """Embed a table of any length into a Parquet file, in constant memory."""
-        table = _table(data, smiles_column)
+        table = _table_for(data, out, smiles_column)
         on_row = _row_counter(events, "embedding")
         return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
 
@@ -212,7 +218,8 @@ class Predictor:
             UserError: not a model folder, damaged, or of another format version.
         """
         model = read_model(Path(folder))
-        predictor = cls(method=model.spec.method, preset=model.spec.preset, device=device)
+        spec = model.spec
+        predictor = cls(method=spec.method, preset=spec.preset, device=device, workers=workers)
         predictor._use(model, device, workers)
         predictor._folder = Path(folder)
         return predictor
@@ -243,8 +250,23 @@ class Predictor:
         self._runner = Runner(model, device=device, workers=workers)
 
 
+def _names(modalities: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if isinstance(modalities, str):
+        modalities = modalities.split(",")
+    return None if modalities is None else tuple(name.strip() for name in modalities)
+
+
+def _table_for(data: Any, out: str | Path, smiles_column: str | None) -> Table:
+    """The input as a table, unless it is the file that would be written."""
+    if isinstance(data, str | Path):
+        refuse_same_file(data, out)
+    return _table(data, smiles_column)
+
+
 def _table(data: Any, smiles_column: str | None) -> Table:
-    """A file, a DataFrame or a list of SMILES as a table."""
+    """A table, a file, a DataFrame or a list of SMILES as a table."""
+    if isinstance(data, Table):
+        return data
     if isinstance(data, str | Path):
         return open_table(data, smiles_column=smiles_column)
     if hasattr(data, "columns"):

@@ -64,18 +64,25 @@ class PredictionColumns:
         return [*plain, missing or None, row.error or None]
 
 
-def columns_of(runner: Runner, *, details: bool) -> PredictionColumns:
-    """The columns that this model adds."""
+def columns_of(runner: Runner, table: Table, *, details: bool) -> PredictionColumns:
+    """The columns that this model adds to this table.
+
+    Raises:
+        UserError: the table already has one of them.
+    """
     spec = runner.model.spec
-    return PredictionColumns(spec.tasks, spec.modality_names, members=spec.members, details=details)
+    columns = PredictionColumns(
+        spec.tasks, spec.modality_names, members=spec.members, details=details
+    )
+    columns.check(table.columns)
+    return columns
 
 
 def predict_rows(
     runner: Runner, table: Table, *, details: bool, tally: Tally
 ) -> Iterator[list[object]]:
     """The input's values and the predictions of every row, in order, streaming."""
-    columns = columns_of(runner, details=details)
-    columns.check(table.columns)
+    columns = columns_of(runner, table, details=details)
     for row in runner.rows(table):
         tally.add(row)
         yield [*row.record.values, *columns.values(row)]
@@ -97,7 +104,7 @@ def predict_file(
             written.
     """
     tally = Tally()
-    names = [*table.columns, *columns_of(runner, details=details).names]
+    names = [*table.columns, *columns_of(runner, table, details=details).names]
     with TableWriter(out, names, overwrite, exact=table.columns) as writer:
         for values in predict_rows(runner, table, details=details, tally=tally):
             writer.write(values)

@@ -12,6 +12,7 @@ from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
+from molweave.errors import UserError
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
 from molweave.modalities.base import Missing
@@ -121,9 +122,20 @@ def _row(record: Record, missing: dict[str, str], outputs: Outputs, position: in
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of this name; ``auto`` prefers CUDA, then Apple's MPS, then the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The device of this name; ``auto`` prefers CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: an unknown name, or a device that this machine does not have.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, found in there.items() if found)
+    kind = name.partition(":")[0]
+    if not there.get(kind):
+        known = ", ".join(device for device, found in there.items() if found)
+        raise UserError(f"there is no device {name!r} here; use auto or one of {known}")
+    return torch.device(name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from molweave.errors import UserError
+from molweave.metrics import resolve_metric
 
 SCHEDULES = ("cosine", "noam", "constant")
 OPTIMIZERS = ("adamw", "adam")
@@ -29,9 +30,11 @@ class TrainConfig:
         balance: weigh the positives of each classification task by negatives / positives of the
             training part.
         metric: score for early stopping and choice of the epoch; ``auto`` is ROC-AUC where all
-            tasks are classes, RMSE where none is; mixed tasks use the validation loss.
+            tasks are classes, RMSE where none is; ``loss`` (the mean over tasks of log loss and
+            squared standardised error) where tasks are mixed or only one class is in validation.
         precision: ``auto`` (bf16 where the device has it in hardware), or one of fabric's names.
-        max_minutes: stop cleanly after this time; 0 for no limit.
+        max_minutes: stop training cleanly after this time, of which every network of an ensemble
+            has an equal share; 0 for no limit.
     """
 
     epochs: int = 60
@@ -60,6 +63,11 @@ class TrainConfig:
                 f"epochs {self.epochs}, batch_size {self.batch_size}, "
                 f"learning_rate {self.learning_rate}"
             )
+        for name in ("weight_decay", "warmup_epochs", "clip", "patience", "max_minutes"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must not be negative; found {getattr(self, name)}")
+        if self.metric not in ("auto", "loss"):
+            resolve_metric(self.metric)
         if not 0 <= self.average < 1:
             raise UserError(f"average must be at least 0 and below 1; found {self.average}")
 

@@ -15,9 +15,10 @@ from molweave.data.dataset import Dataset
 from molweave.data.sampler import bucketed_batches
 from molweave.data.splits import Split
 from molweave.data.targets import Task
+from molweave.errors import UserError
 from molweave.methods.apply import apply_members
 from molweave.methods.property_model import PropertyModel
-from molweave.metrics import METRICS, evaluate, resolve_metric
+from molweave.metrics import METRICS, default_metric, evaluate, resolve_metric
 from molweave.shapes import Tensor
 from molweave.training.config import TrainConfig
 from molweave.training.optim import WeightAverage, learning_rate, make_optimizer
@@ -73,14 +74,34 @@ def make_fabric(device: str, precision: str) -> Fabric:
     return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
 
 
-def choose_metric(config: TrainConfig, tasks: tuple[Task, ...]) -> str:
-    """The score that model choice uses; ``loss`` where tasks are mixed and none was named."""
-    if config.metric not in ("auto", "loss"):
-        return resolve_metric(config.metric)
+def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarray) -> str:
+    """The score that model choice uses.
+
+    Args:
+        config: names it, or leaves it open (``auto``): then ROC-AUC or RMSE, and ``loss`` where
+            tasks are mixed or the validation part has one class only.
+        tasks: the columns of the targets.
+        truth: float (molecules, tasks), the validation part, NaN where missing.
+
+    Raises:
+        UserError: the named metric is not for these tasks.
+    """
     kinds = {task.kind for task in tasks}
-    if config.metric == "loss" or len(kinds) > 1:
+    if config.metric == "loss":
         return "loss"
-    return "roc_auc" if kinds == {"classification"} else "rmse"
+    if config.metric != "auto":
+        name = resolve_metric(config.metric)
+        if kinds != {METRICS[name].kind}:
+            raise UserError(
+                f"the metric {name} is for {METRICS[name].kind}, the targets are "
+                f"{' and '.join(sorted(kinds))}; use auto or loss"
+            )
+        return name
+    if len(kinds) > 1:
+        return "loss"
+    name = default_metric(kinds.pop())
+    columns = (column[~np.isnan(column)] for column in truth.T)
+    return name if any(map(METRICS[name].defined, columns)) else "loss"
 
 
 class TrainingStep(nn.Module):
@@ -135,7 +156,7 @@ class Trainer:
         """
         self.dataset, self.split, self.config, self.seed = dataset, split, config, seed
         self.checkpoint, self.resume = checkpoint, resume
-        self.metric = choose_metric(config, tasks)
+        self.metric = choose_metric(config, tasks, dataset.labels[split.valid])
         self.fabric = make_fabric(device, config.precision)
         self.model = model.to(self.fabric.device)
         self.wrapped, self.optimizer = self.fabric.setup(
@@ -156,35 +177,36 @@ class Trainer:
         """Train to the end and leave the chosen epoch's weights in the model."""
         started = time.monotonic()
         self._resume()
-        stopped = "epochs"
-        while self.state.epoch < self.config.epochs:
+        while (stopped := self._reason_to_stop(started)) is None:
+            began = time.monotonic()
             record = self._train_epoch()
             self._validate(record)
+            record["seconds"] = time.monotonic() - began
             self.state.history.append(record)
             self.state.epoch += 1
             self._save()
             if on_epoch is not None:
                 on_epoch(Epoch(self.state.epoch, self.config.epochs, record, self.state.best_epoch))
-            waited = self.state.epoch - 1 - self.state.best_epoch
-            if self.config.patience and waited >= self.config.patience:
-                stopped = "patience"
-                break
-            if self._out_of_time(started):
-                stopped = "time"
-                break
         self.model.load_state_dict(self.state.tensors["best"])
         seconds = sum(record["seconds"] for record in self.state.history)
         return Fit(self.state.history, self.metric, self.state.best_epoch, seconds, stopped)
 
-    def _out_of_time(self, started: float) -> bool:
-        limit = 60 * self.config.max_minutes
-        return bool(limit) and time.monotonic() - started >= limit
+    def _reason_to_stop(self, started: float) -> str | None:
+        """Asked before every epoch, so that a resumed run stops where the other one did."""
+        state, config = self.state, self.config
+        if state.epoch >= config.epochs:
+            return "epochs"
+        if config.patience and state.epoch - 1 - state.best_epoch >= config.patience:
+            return "patience"
+        elapsed = time.monotonic() - started
+        if state.epoch and config.max_minutes and elapsed >= 60 * config.max_minutes:
+            return "time"
+        return None
 
     def _train_epoch(self) -> dict[str, float]:
         epoch = self.state.epoch
         seed_everything(self.seed, epoch)
         self.wrapped.train()
-        started = time.monotonic()
         sums: dict[str, float] = {}
         batches = self._batches(epoch)
         for index, positions in enumerate(batches):
@@ -195,20 +217,22 @@ class Trainer:
             progress = step / (self.config.epochs * self.steps_per_epoch)
             for name, value in self._step(self.dataset.batch(positions), progress).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
-        return {
-            "epoch": float(epoch),
-            **sums,
-            "learning_rate": rate,
-            "seconds": time.monotonic() - started,
-        }
+        return {"epoch": float(epoch), **sums, "learning_rate": rate}
 
     def _step(self, batch: Batch, progress: float) -> dict[str, float]:
         batch = batch.to(self.fabric.device)
         terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
+        if not torch.isfinite(terms["loss"]):
+            raise UserError(
+                f"training diverged in epoch {self.state.epoch + 1}: the loss is not finite; lower "
+                "learning_rate, or look for extreme values in the targets"
+            )
         self.optimizer.zero_grad()
         self.fabric.backward(terms["loss"])
         if self.config.clip:
-            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.config.clip)
+            self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
         self.optimizer.step()
         if self.config.average:
             self.average.update(self.model)
@@ -265,7 +289,10 @@ class Trainer:
         self.model.load_state_dict(found.tensors["model"])
         restore_optimizer(self.optimizer, found.tensors["optimizer"])
         if self.config.average:
-            self.average.weights = found.tensors["average"]
+            self.average.weights = {
+                name: value.to(self.fabric.device)
+                for name, value in found.tensors["average"].items()
+            }
             self.average.updates = found.epoch * self.steps_per_epoch
 
 

@@ -23,7 +23,8 @@ class FitOptions:
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
         kinds: ``classification`` or ``regression`` for all tasks, or by task name; None infers.
-        split: ``scaffold``, ``scaffold-balanced``, ``random``, ``column:NAME`` or ``file:PATH``.
+        split: ``scaffold``, ``scaffold-balanced``, ``random`` (each with shares, as in
+            ``random:90/10/0``), ``column:NAME`` or ``file:PATH``.
         ensemble: number of networks, each with a seed of its own.
         seed: of the split, the initial weights, the batches, dropout and sampling.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -113,4 +114,4 @@ class FitOptions:
 
 def _split_flags(split: str) -> list[str]:
     kind, _, rest = split.partition(":")
-    return [f"--split-{kind}", rest] if rest else ["--split", split]
+    return [f"--split-{kind}", rest] if kind in ("column", "file") else ["--split", split]

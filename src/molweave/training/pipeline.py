@@ -16,7 +16,7 @@ from molweave.chem.table import Record, Table
 from molweave.data.audit import audit
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.data.scores import Scores, score_parts
-from molweave.data.splits import Split
+from molweave.data.splits import Split, counted
 from molweave.data.targets import (
     Task,
     check_targets,
@@ -30,8 +30,9 @@ from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
 from molweave.methods.config import to_plain
 from molweave.methods.property_model import PropertyModel
+from molweave.modalities.base import Missing
 from molweave.training.events import Events
-from molweave.training.finetune import Fit, Trainer
+from molweave.training.finetune import Fit, Trainer, choose_metric
 from molweave.training.options import FitOptions
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
@@ -152,6 +153,7 @@ def fit_table(
     kinds = find_kinds(data.targets, names, options.kinds)
     kinds_by_name = dict(zip(names, kinds, strict=True))
     tasks = fit_tasks(data.targets, split.train, names, kinds)
+    choose_metric(options.train_config, tasks, data.targets[split.valid])
     findings = audit(
         data.molecules,
         data.targets,
@@ -163,6 +165,7 @@ def fit_table(
     for line in (*_describe(data, split), *findings):
         events.message(line)
     dataset = _make_dataset(data, options, events)
+    split = _leave_out_unusable(split, dataset, events)
     spec = _make_spec(options, tasks, data, split, dataset)
     fits, members = [], []
     for number in range(options.ensemble):
@@ -171,7 +174,8 @@ def fit_table(
         members.append(member)
     model = FittedModel(spec, tuple(members))
     events.stage("scoring", len(dataset))
-    outputs = apply_members(members, dataset, progress=events.advance)
+    device = next(members[0].parameters()).device
+    outputs = apply_members(members, dataset, device=device, progress=events.advance)
     scores = score_parts(split.parts, data.targets, outputs.predictions.mean(0), tasks)
     return FitResult(
         model=model,
@@ -201,6 +205,27 @@ def _make_dataset(data: TrainingTable, options: FitOptions, events: Events) -> D
     return Dataset(
         molecules=data.molecules, samples=samples, modalities=modalities, targets=data.targets
     )
+
+
+def _leave_out_unusable(split: Split, dataset: Dataset, events: Events) -> Split:
+    """The split without molecules that have no view at all; `predict` rejects those as well."""
+    lacking = [all(isinstance(v, Missing) for v in sample.values()) for sample in dataset.samples]
+    if not any(lacking):
+        return split
+    reasons = Counter(
+        f"{name}: {view.reason}"
+        for sample, none in zip(dataset.samples, lacking, strict=True)
+        for name, view in sample.items()
+        if none and isinstance(view, Missing)
+    )
+    note = f"{counted(sum(lacking), 'molecule')} left out, without any view ({next(iter(reasons))})"
+    keep = ~np.array(lacking)
+    parts = {name: part[keep[part]] for name, part in split.parts.items()}
+    for name in ("train", "valid"):
+        if not len(parts[name]):
+            raise UserError(f"no molecule of the {name} part can be used: {note}; add a modality")
+    events.message(note)
+    return replace(split, **parts, notes=(*split.notes, note))
 
 
 def _make_spec(
@@ -255,6 +280,7 @@ def _fit_member(
     events: Events,
 ) -> tuple[Fit, PropertyModel]:
     config = options.train_config
+    config = replace(config, max_minutes=config.max_minutes / options.ensemble)
     seed = options.seed + 1000 * number
     seed_everything(seed)
     weights = None

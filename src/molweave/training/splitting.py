@@ -1,5 +1,6 @@
 """The split that a user asked for, by name, column or file."""
 
+import math
 from collections.abc import Sequence
 
 from molweave.chem.columns import nearest
@@ -21,15 +22,16 @@ def choose_split(
     """Split the molecules as ``choice`` says.
 
     Args:
-        choice: a kind of `make_split`, ``column:NAME``, ``file:PATH`` or ``file:PATH#COLUMN``.
+        choice: a kind of `make_split` (``random``; ``random:90/10/0`` names the shares of train,
+            valid and test), ``column:NAME``, ``file:PATH`` or ``file:PATH#COLUMN``.
         molecules: the usable molecules.
         columns: the columns of their table.
         records: their rows.
         seed: of the splits that are drawn.
 
     Raises:
-        UserError: the column does not exist, or see `make_split`, `split_from_column` and
-            `split_from_file`.
+        UserError: the column does not exist, the shares are not three numbers, or see
+            `make_split`, `split_from_column` and `split_from_file`.
     """
     kind, _, rest = choice.partition(":")
     if kind == "column" and rest:
@@ -45,4 +47,20 @@ def choose_split(
     if kind == "file" and rest:
         path, _, column = rest.partition("#")
         return split_from_file(path, molecules, column=column or None, seed=seed)
-    return make_split(choice, molecules, seed=seed)
+    if not rest:
+        return make_split(choice, molecules, seed=seed)
+    return make_split(kind, molecules, seed=seed, fractions=_fractions(rest))
+
+
+def _fractions(text: str) -> tuple[float, float, float]:
+    """``80/10/10`` as shares that add up to 1."""
+    try:
+        train, valid, test = (float(share) for share in text.split("/"))
+        total = train + valid + test
+        if not math.isfinite(total):
+            raise ValueError(text)
+        return train / total, valid / total, test / total
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(
+            f"the shares of train, valid and test are written as 80/10/10; found {text!r}"
+        ) from error

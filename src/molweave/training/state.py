@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from molweave.errors import UserError
@@ -38,13 +39,34 @@ class TrainState:
 
 
 def save_state(state: TrainState, folder: Path) -> None:
-    """Write ``state`` so that a kill at any moment leaves either the old or the new one."""
+    """Write ``state`` so that a kill at any moment leaves either the old or the new one.
+
+    Raises:
+        UserError: it cannot be written; the disk is full, say.
+    """
     fresh = folder.with_name(folder.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    old = folder.with_name(folder.name + ".old")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        _write(state, fresh)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.replace(old)
+        fresh.replace(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"cannot write the checkpoint {folder}: {reason}; make room or choose another place"
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(state: TrainState, folder: Path) -> None:
     for group, tensors in state.tensors.items():
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(contiguous, fresh / f"{group}.safetensors")
+        save_file(contiguous, folder / f"{group}.safetensors")
     plain = {
         "epoch": state.epoch,
         "best_score": state.best_score,
@@ -53,34 +75,35 @@ def save_state(state: TrainState, folder: Path) -> None:
         "fingerprint": state.fingerprint,
         "groups": sorted(state.tensors),
     }
-    (fresh / "state.json").write_text(json.dumps(plain))
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.replace(old)
-    fresh.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    (folder / "state.json").write_text(json.dumps(plain), encoding="utf-8")
 
 
 def load_state(folder: Path, fingerprint: str) -> TrainState | None:
     """The state in ``folder``; None where there is none.
 
     Raises:
-        UserError: the state belongs to other data or another configuration.
+        UserError: the state belongs to other data or another configuration, or is damaged.
     """
     if not folder.exists():
         folder = folder.with_name(folder.name + ".old")
     if not (folder / "state.json").exists():
         return None
-    plain: Mapping[str, Any] = json.loads((folder / "state.json").read_text())
-    if plain["fingerprint"] != fingerprint:
+    try:
+        plain: Mapping[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        found = plain["fingerprint"]
+        tensors = {group: load_file(folder / f"{group}.safetensors") for group in plain["groups"]}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UserError(
+            f"the checkpoint {folder} is damaged ({error}); start afresh without --resume"
+        ) from error
+    if found != fingerprint:
         raise UserError(
             f"{folder} is the checkpoint of a run with other data or settings; resume with the "
             "same command as before, or start afresh without --resume"
         )
     return TrainState(
         epoch=plain["epoch"],
-        tensors={group: load_file(folder / f"{group}.safetensors") for group in plain["groups"]},
+        tensors=tensors,
         best_score=plain["best_score"],
         best_epoch=plain["best_epoch"],
         history=list(plain["history"]),
