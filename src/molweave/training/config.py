@@ -87,6 +87,6 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
         schedule="noam",
         warmup_epochs=2,
     ),
-    ("dmmrl", "small"): TrainConfig(epochs=40, batch_size=32),
-    ("dmmrl", "hybrid"): TrainConfig(epochs=40, batch_size=32),
+    ("dmmrl", "small"): TrainConfig(epochs=30, batch_size=32),
+    ("dmmrl", "hybrid"): TrainConfig(epochs=30, batch_size=32),
 }
