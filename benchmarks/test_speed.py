@@ -1,7 +1,7 @@
 """Speed of the parts on bundled ESOL molecules; ``make bench`` prints the table.
 
-One thread of the processor, and the conformers are made before the clock starts. The checks of shapes and types that the tests
-switch on are off while the clock runs.
+One thread of the processor, and the conformers are made before the clock starts. The checks of
+shapes and types that the tests switch on are off while the clock runs.
 """
 
 from collections.abc import Iterator
