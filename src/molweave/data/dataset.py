@@ -1,6 +1,7 @@
 """Molecules with their samples and targets, ready to be batched."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,10 +77,10 @@ class Featurizer:
         ]
         if not wanted:
             return list(given)
-        cache = self.cache or ConformerCache()
-        found = load_conformers(
-            wanted, self.settings, cache=cache, workers=self.workers, progress=progress
-        )
+        with nullcontext(self.cache) if self.cache else ConformerCache() as cache:
+            found = load_conformers(
+                wanted, self.settings, cache=cache, workers=self.workers, progress=progress
+            )
         return [
             conformer or found[molecule.canonical]
             for molecule, conformer in zip(molecules, given, strict=True)
