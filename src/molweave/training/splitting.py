@@ -7,7 +7,7 @@ from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
 from molweave.chem.table import Record
 from molweave.data.given_splits import split_from_column, split_from_file
-from molweave.data.splits import Split, make_split
+from molweave.data.splits import Split, kfold, make_split
 from molweave.errors import UserError
 
 
@@ -47,6 +47,9 @@ def choose_split(
     if kind == "file" and rest:
         path, _, column = rest.partition("#")
         return split_from_file(path, molecules, column=column or None, seed=seed)
+    if kind == "k-fold" and rest:
+        fold, folds = _fold(rest)
+        return kfold(molecules, folds, seed=seed)[fold - 1]
     if not rest:
         return make_split(choice, molecules, seed=seed)
     return make_split(kind, molecules, seed=seed, fractions=_fractions(rest))
@@ -64,3 +67,11 @@ def _fractions(text: str) -> tuple[float, float, float]:
         raise UserError(
             f"the shares of train, valid and test are written as 80/10/10; found {text!r}"
         ) from error
+
+
+def _fold(text: str) -> tuple[int, int]:
+    """``2/5`` as the numbers 2 and 5."""
+    fold, _, folds = text.partition("/")
+    if fold.isdecimal() and folds.isdecimal() and 1 <= int(fold) <= int(folds):
+        return int(fold), int(folds)
+    raise UserError(f"k-fold needs a fold and their number, k-fold:2/5 say; found {text!r}")
