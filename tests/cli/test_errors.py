@@ -131,3 +131,48 @@ def test_control_c_ends_with_one_line(tmp_path):
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert err.decode().splitlines()[-1] == "interrupted"
+
+
+INTERRUPTED_IN = {
+    "a loop": "while True: os.getpid()",
+    "a system call": "os.read(os.pipe()[0], 1)",
+    "rdkit": "while True: mol.HasSubstructMatch(mol)",
+}
+
+
+@pytest.mark.parametrize("where", INTERRUPTED_IN)
+def test_control_c_arrives_although_rdkit_takes_the_handler(where):
+    script = f"""
+import os, signal, threading
+from rdkit import Chem
+from molweave.cli.interrupt import relay_interrupts
+
+relay_interrupts()
+mol = Chem.MolFromSmiles("c1ccccc1O")
+mol.HasSubstructMatch(mol)
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    {INTERRUPTED_IN[where]}
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+
+
+def test_a_process_that_ignores_control_c_goes_on_ignoring_it():
+    script = """
+import os, signal
+from molweave.cli.interrupt import relay_interrupts
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+relay_interrupts()
+os.kill(os.getpid(), signal.SIGINT)
+print("still here")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "still here\n")
