@@ -11,6 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from molweave.chem.conformers import ConformerSettings
 from molweave.chem.standardize import Standardizer
@@ -92,6 +93,8 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     if folder.exists() and not overwrite:
         raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder; choose another name")
     if folder.exists() and not (folder / "config.json").exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
     try:
@@ -116,13 +119,19 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def write_model(model: FittedModel, folder: Path) -> None:
-    """Write config.json and model.safetensors into an existing folder."""
+    """Write config.json and model.safetensors into an existing folder.
+
+    Raises:
+        OSError: they cannot be written; the disk is full, say.
+    """
     tensors = {
-        f"members.{number}.{name}": value.detach().cpu().contiguous()
-        for number, member in enumerate(model.members)
-        for name, value in member.state_dict().items()
+        name: value.detach().cpu().contiguous()
+        for name, value in _together(model.members).state_dict().items()
     }
-    save_file(tensors, folder / "model.safetensors")
+    try:
+        save_file(tensors, folder / "model.safetensors")
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
     text = json.dumps(model.spec.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
@@ -140,24 +149,23 @@ def read_model(folder: Path) -> FittedModel:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"cannot read the weights {path} ({error}); the folder is damaged, copy it again"
+            f"cannot read the weights {path} ({_line(error)}); the folder is damaged, copy it again"
         ) from error
-    members = []
-    for number in range(spec.members):
-        member = build_member(spec)
-        prefix = f"members.{number}."
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
-        try:
-            member.load_state_dict(weights)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{path} does not fit its config.json: {reason}") from error
-        members.append(member.eval())
-    return FittedModel(spec, tuple(members))
+    members = tuple(build_member(spec) for _ in range(spec.members))
+    try:
+        _together(members).load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit its config.json: {_line(error)}") from error
+    return FittedModel(spec, tuple(member.eval() for member in members))
+
+
+def _together(members: Sequence[PropertyModel]) -> nn.Module:
+    """The members as one module, whose tensors are named ``members.0.head...`` and so on."""
+    return nn.ModuleDict({"members": nn.ModuleList(members)})
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def read_spec(folder: Path) -> ModelSpec:
@@ -172,8 +180,8 @@ def read_spec(folder: Path) -> ModelSpec:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         version = plain.pop("format_version")
-    except (ValueError, KeyError, AttributeError, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}); copy the model folder again") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise UserError(f"{path} is damaged ({_line(error)}); copy it again") from error
     if version != FORMAT_VERSION:
         raise UserError(
             f"{folder} has model format {version}, this version of molweave reads format "
@@ -183,9 +191,9 @@ def read_spec(folder: Path) -> ModelSpec:
         plain["tasks"] = tuple(Task(**task) for task in plain["tasks"])
         plain["conformers"] = ConformerSettings(**plain["conformers"])
         spec = ModelSpec(**plain)
-    except (TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}); copy the model folder again") from error
-    _check_versions(spec, folder)
+        _check_versions(spec, folder)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({_line(error)}); copy it again") from error
     return spec
 
 

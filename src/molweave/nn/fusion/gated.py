@@ -42,8 +42,9 @@ class Fusion(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B V"]]:
         """The fused code and the modality weights.
 
-        Where no modality is present at all, the fused code is the norm's bias and the weights
-        are 0. ``mean`` and ``concat`` weigh the modalities that are present alike.
+        Where no modality is present at all, the weights are 0 and the fused code is the norm's
+        bias; with ``concat``, what the learned vectors give. ``mean`` and ``concat`` weigh the
+        modalities that are present alike.
         """
         codes = torch.where(present[..., None], codes, 0.0)
         share = present.to(codes.dtype)
@@ -54,6 +55,7 @@ class Fusion(nn.Module):
         joined = torch.where(present[..., None], codes, self.absent).flatten(1)
         if self.kind == "concat":
             return self.norm(self.project(joined)), share
-        scores = self.gate(joined).masked_fill(~present, torch.finfo(codes.dtype).min)
+        scores = self.gate(joined)
+        scores = scores.masked_fill(~present, torch.finfo(scores.dtype).min)
         weights = torch.where(present, torch.softmax(scores, dim=1), 0.0)
         return self.norm(torch.einsum("bv,bvd->bd", weights, codes) + mean), weights
