@@ -1,0 +1,246 @@
+"""The tables of README.md and docs/methods/dmmrl.md, from the files of results.
+
+    python benchmarks/tables.py            # writes them
+    python benchmarks/tables.py --check    # exit status 1 where one is out of date
+
+A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
+``random``, ``scaffold``, ``ablation`` or ``probes``.
+"""
+
+import argparse
+import csv
+import re
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rows import Row, read_rows
+
+from molweave.data.moleculenet import BENCHMARK_SETS
+from molweave.metrics import METRICS
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "methods" / "dmmrl.md")
+
+TITLES = {
+    "bbbp": "BBBP",
+    "bace": "BACE",
+    "clintox": "ClinTox",
+    "sider": "SIDER",
+    "tox21": "Tox21",
+    "esol": "ESOL",
+    "freesolv": "FreeSolv",
+    "lipo": "Lipophilicity",
+}
+MODELS = {"dmmrl": "DMMRL", "forest": "random forest", "boosting": "LightGBM"}
+DIGITS = 3
+EMPTY = "–"
+
+_MARKED = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results:\2 -->)", re.DOTALL)
+
+
+def make_tables(results: Path) -> dict[str, str]:
+    """Every table by name, as Markdown that ends with a line break."""
+    rows = [row for path in sorted(results.glob("moleculenet_*.csv")) for row in read_rows(path)]
+    random = [row for row in rows if row["split"].startswith("random")]
+    scaffold = [row for row in rows if row["split"] == "scaffold"]
+    return {
+        "random": scores_table(random, TITLES, model_name),
+        "scaffold": scores_table(scaffold, TITLES, model_name),
+        "ablation": ablation_table(read_rows(results / "ablations.csv")),
+        "probes": probes_table(results / "probes.csv"),
+    }
+
+
+def model_name(row: Row) -> str:
+    """How a model is called in a table."""
+    parts = [MODELS.get(row["method"], row["method"]), row["preset"]]
+    if row["pretrained"] != "none":
+        parts.append(f"pre-trained {row['pretrained']}")
+    return ", ".join(parts)
+
+
+def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[Row], str]) -> str:
+    """Mean and standard deviation of the test score per model and data set; best in bold."""
+    if not rows:
+        return "No results yet.\n"
+    datasets = tuple(datasets)
+    models = sorted({name(row): _rank(row) for row in rows}.items(), key=lambda item: item[1])
+    cells: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        cells.setdefault((name(row), row["dataset"]), []).append(float(row["test"]))
+    best = {dataset: _best(dataset, cells) for dataset in datasets}
+    usual = statistics.mode(len(values) for values in cells.values())
+    lines = [_line(["model", *(TITLES[dataset] for dataset in datasets)])]
+    lines.append(_line(["---"] * (1 + len(datasets))))
+    lines.append(_line(["metric", *(_metric_title(dataset) for dataset in datasets)]))
+    for model, _ in models:
+        found = [(cells.get((model, dataset)), dataset) for dataset in datasets]
+        lines.append(
+            _line([model, *(_cell(values, dataset, best, usual) for values, dataset in found)])
+        )
+    return "\n".join([_caption(usual), "", *lines]) + "\n"
+
+
+def ablation_table(rows: Sequence[Row]) -> str:
+    """The ablations, the full model first, with the mean difference to it in brackets."""
+    if not rows:
+        return "No results yet.\n"
+    datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
+    labels = list(dict.fromkeys(row["preset"] for row in rows))
+    labels.sort(key=lambda label: not label.endswith(":full"))
+    full = {
+        (row["dataset"], row["split"], row["seed"]): float(row["test"])
+        for row in rows
+        if row["preset"].endswith(":full")
+    }
+    usual = statistics.mode(Counter((row["preset"], row["dataset"]) for row in rows).values())
+    lines = [_line(["model", *(TITLES[dataset] for dataset in datasets)])]
+    lines.append(_line(["---"] * (1 + len(datasets))))
+    lines.append(_line(["metric", *(_metric_title(dataset) for dataset in datasets)]))
+    for label in labels:
+        cells = []
+        for dataset in datasets:
+            mine = [row for row in rows if row["preset"] == label and row["dataset"] == dataset]
+            text = _cell([float(row["test"]) for row in mine], dataset, {}, usual)
+            paired = [
+                float(row["test"]) - full[key]
+                for row in mine
+                if (key := (dataset, row["split"], row["seed"])) in full
+            ]
+            if paired and not label.endswith(":full"):
+                text += f" ({_signed(statistics.mean(paired))})"
+            cells.append(text)
+        lines.append(_line([label, *cells]))
+    caption = _caption(usual)[:-1] + "; in brackets the mean difference to the full model."
+    return "\n".join([caption, "", *lines]) + "\n"
+
+
+def probes_table(path: Path) -> str:
+    """Linear probes (one line per code and modality) and retrieval (one per pair) of a model."""
+    if not path.exists():
+        return "No results yet.\n"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    blocks = []
+    for model in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
+        mine = [row for row in rows if (row["model"], row["dataset"]) == model]
+        probes = [row for row in mine if not row["probe"].startswith("retrieval")]
+        retrieval = [row for row in mine if row["probe"].startswith("retrieval")]
+        blocks.append(f"{model[0]} on {model[1]}, {mine[0]['split']} split, test part:\n")
+        blocks += [_pivot(part) for part in (probes, retrieval) if part]
+    return "\n".join(blocks)
+
+
+def _pivot(rows: Sequence[Mapping[str, str]]) -> str:
+    columns = list(dict.fromkeys((row["probe"], row["metric"]) for row in rows))
+    sources = list(dict.fromkeys((row["code"], row["modality"]) for row in rows))
+    found = {(row["code"], row["modality"], row["probe"], row["metric"]): row for row in rows}
+    lines = [_line(["code", "modality", *(f"{probe} ({metric})" for probe, metric in columns)])]
+    lines.append(_line(["---"] * (2 + len(columns))))
+    for source in sources:
+        cells = [found.get((*source, *column)) for column in columns]
+        scores = [EMPTY if cell is None else f"{float(cell['score']):.3f}" for cell in cells]
+        lines.append(_line([*source, *scores]))
+    return "\n".join(lines) + "\n"
+
+
+def _rank(row: Row) -> tuple[bool, int, str]:
+    known = list(MODELS)
+    method = row["method"]
+    return method in ("forest", "boosting"), known.index(method) if method in known else 0, str(row)
+
+
+def _metric_title(dataset: str) -> str:
+    metric = METRICS[BENCHMARK_SETS[dataset].metric]
+    title = {"roc_auc": "ROC-AUC", "rmse": "RMSE"}[metric.name]
+    return f"{title} {'↑' if metric.greater_is_better else '↓'}"
+
+
+def _best(dataset: str, cells: Mapping[tuple[str, str], Sequence[float]]) -> str | None:
+    means = [statistics.mean(values) for (_, name), values in cells.items() if name == dataset]
+    if len(means) < 2:
+        return None
+    greater = METRICS[BENCHMARK_SETS[dataset].metric].greater_is_better
+    return f"{max(means) if greater else min(means):.{DIGITS}f}"
+
+
+def _cell(
+    values: Sequence[float] | None,
+    dataset: str,
+    best: Mapping[str, str | None],
+    usual: int,
+) -> str:
+    if not values:
+        return EMPTY
+    mean = f"{statistics.mean(values):.{DIGITS}f}"
+    text = f"**{mean}**" if mean == best.get(dataset) else mean
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.{DIGITS}f}"
+    return text if len(values) == usual else f"{text} (n={len(values)})"
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if round(value, DIGITS) < 0 else '+'}{abs(value):.{DIGITS}f}"
+
+
+def _caption(usual: int) -> str:
+    return f"Test score, mean ± standard deviation; n = {usual} runs where nothing else is said."
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def fill(text: str, tables: Mapping[str, str]) -> tuple[str, list[str]]:
+    """A page with its tables replaced, and the names of those.
+
+    Raises:
+        SystemExit: a marker names no table.
+    """
+    filled: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[2]
+        if name not in tables:
+            raise SystemExit(f"no table {name!r}; there are {', '.join(tables)}")
+        filled.append(name)
+        return f"{match[1]}\n{tables[name]}\n{match[3]}"
+
+    return _MARKED.sub(replace, text), filled
+
+
+def main(
+    words: Sequence[str] | None = None, *, results: Path = RESULTS, pages: Sequence[Path] = PAGES
+) -> int:
+    """Write or check the tables; the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args(words).check
+    tables = make_tables(results)
+    status = 0
+    for page in pages:
+        if not page.exists():
+            print(f"{page.name}: no such file")
+            continue
+        before = page.read_text(encoding="utf-8")
+        after, filled = fill(before, tables)
+        print(f"{page.name}: {', '.join(filled) or 'no markers'}")
+        if after == before:
+            continue
+        if check:
+            print(f"{page.name} is out of date: run python benchmarks/tables.py")
+            status = 1
+        else:
+            temporary = page.with_name(f".{page.name}.new")
+            temporary.write_text(after, encoding="utf-8")
+            temporary.replace(page)
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
