@@ -134,7 +134,7 @@ def test_control_c_ends_with_one_line(tmp_path):
 
 
 INTERRUPTED_IN = {
-    "a loop": "while True: os.getpid()",
+    "a loop": "sum(iter(os.getppid, 0))",
     "a system call": "os.read(os.pipe()[0], 1)",
     "rdkit": "while True: mol.HasSubstructMatch(mol)",
 }
