@@ -71,7 +71,7 @@ class Predictor:
 
     def fit(
         self,
-        data: "str | Path | pd.DataFrame",
+        data: "str | Path | pd.DataFrame | Table",
         targets: str | Sequence[str],
         *,
         smiles_column: str | None = None,
@@ -83,7 +83,7 @@ class Predictor:
         """Fit on a labelled table.
 
         Args:
-            data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped text too) or a DataFrame.
+            data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped text too), a DataFrame or a `Table`.
             targets: the column or columns to predict; empty fields are missing labels.
             smiles_column: where the SMILES are; None looks for the usual names.
             out: model folder to write, with report; None keeps the model in memory.

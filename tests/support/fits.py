@@ -1,0 +1,104 @@
+"""A small table of molecules and models that are fitted on it in a moment."""
+
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from molweave import Predictor
+
+torch.set_num_threads(1)  # so small that a second thread only waits
+
+ROWS = (
+    *(("C" * length + "O", 1) for length in range(1, 14)),
+    *(("C" * length + "N", 0) for length in range(1, 14)),
+    *(("c1ccccc1" + "C" * length + "O", 1) for length in range(1, 8)),
+    *(("c1ccncc1" + "C" * length + "N", 0) for length in range(1, 8)),
+)
+"""40 alcohols (1) and amines (0)."""
+
+TINY = MappingProxyType(
+    {
+        "width": 16,
+        "hidden": 16,
+        "shared": 8,
+        "private": 8,
+        "rounds": 2,
+        "geometry_layers": 1,
+        "heads": 2,
+        "feed_forward": 16,
+    }
+)
+"""What makes DMMRL small."""
+
+OPTIONS = MappingProxyType(
+    {
+        "modalities": ("graph",),
+        "method_options": dict(TINY),
+        "training": {"epochs": 2, "batch_size": 16},
+        "split": "random",
+        "device": "cpu",
+        "workers": 1,
+    }
+)
+"""Options of a `Predictor` that fits in a moment."""
+
+FLAGS = (
+    "--modalities graph --split random --train batch_size=16 --device cpu --workers 1 "
+    + " ".join(f"--set {name}={value}" for name, value in TINY.items())
+).split()
+"""The same for the command line, without the number of epochs."""
+
+
+def frame() -> pd.DataFrame:
+    """`ROWS` with columns ``name``, ``smiles``, ``alcohol`` (class) and ``carbons`` (number)."""
+    smiles, alcohol = zip(*ROWS, strict=True)
+    return pd.DataFrame(
+        {
+            "name": [f"m{number}" for number in range(len(ROWS))],
+            "smiles": smiles,
+            "alcohol": alcohol,
+            "carbons": [float(text.upper().count("C")) for text in smiles],
+        }
+    )
+
+
+def write_table(path: Path) -> Path:
+    """`frame` as a CSV file."""
+    frame().to_csv(path, index=False)
+    return path
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """`OPTIONS` with changes; ``training`` is merged."""
+    training = {**OPTIONS["training"], **changes.pop("training", {})}
+    return {**OPTIONS, "training": training, **changes}
+
+
+@cache
+def fitted(*targets: str, ensemble: int = 1, modalities: tuple[str, ...] = ("graph",)) -> Predictor:
+    """A model in memory, fitted once for all tests, which must not change it."""
+    names = targets or ("alcohol", "carbons")
+    model = Predictor(**options(ensemble=ensemble, modalities=modalities, conformers="none"))
+    return model.fit(frame(), names)
+
+
+def weights(model: Predictor) -> dict[str, np.ndarray]:
+    """Every weight of every member."""
+    return {
+        f"{number}.{name}": value.cpu().numpy()
+        for number, member in enumerate(model.model.members)
+        for name, value in member.state_dict().items()
+    }
+
+
+def same_weights(first: Predictor, second: Predictor) -> bool:
+    """Whether two models are equal bit for bit."""
+    one, other = weights(first), weights(second)
+    return one.keys() == other.keys() and all(
+        np.array_equal(value, other[name]) for name, value in one.items()
+    )
