@@ -14,7 +14,13 @@ from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import PredictSummary, Tally
-from molweave.methods.checkpoint import FittedModel, read_model, replace_folder, write_model
+from molweave.methods.checkpoint import (
+    FittedModel,
+    check_folder,
+    read_model,
+    replace_folder,
+    write_model,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,8 +106,8 @@ class Predictor:
         options = FitOptions(**self.options)
         pick_device(options.device)
         folder = None if out is None else Path(out)
-        if folder is not None and folder.exists() and not overwrite:
-            raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+        if folder is not None:
+            check_folder(folder, overwrite=overwrite)
         names = [targets] if isinstance(targets, str) else list(targets)
         checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
         if checkpoint is not None and checkpoint.exists() and not resume:

@@ -84,12 +84,12 @@ def build_member(
     )
 
 
-@contextmanager
-def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary folder to fill, and put it in the place of ``folder`` at the end.
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no model folder can be written; nothing is left there.
 
     Raises:
-        UserError: ``folder`` exists and ``overwrite`` is False, or it cannot be written.
+        UserError: ``folder`` exists and ``overwrite`` is False, it is something else than a model
+            folder, or the place cannot be written to.
     """
     if folder.exists() and not overwrite:
         raise UserError(f"{folder} exists; choose another name or allow overwriting it")
@@ -97,11 +97,27 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         raise UserError(f"{folder} is a file, not a folder; choose another name")
     if folder.exists() and not (folder / "config.json").exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
+    _make_beside(folder).rmdir()
+
+
+def _make_beside(folder: Path) -> Path:
+    """A new empty folder beside ``folder``."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder to fill, and put it in the place of ``folder`` at the end.
+
+    Raises:
+        UserError: see `check_folder`; or the disk is full, say.
+    """
+    check_folder(folder, overwrite=overwrite)
+    fresh = _make_beside(folder)
     try:
         yield fresh
         fresh.chmod(0o755)
