@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from molweave import Predictor
+
 
 @pytest.fixture
 def config(tmp_path):
@@ -35,6 +37,19 @@ def test_tables_are_pairs(cli, config, table):
     assert "did you mean width?" in result.err
     path = config('target = "alcohol"\nout = "m"\nepochs = 2\n[train]\nepochs = 2\n')
     assert "epochs is given twice" in cli("fit", table, "--config", path).err
+
+
+def test_values_of_tables_become_text(cli, config, table, monkeypatch):
+    given = {}
+    monkeypatch.setattr(Predictor, "__init__", lambda self, **values: given.update(values))
+    path = config(
+        'target = "alcohol"\nout = "m"\nbalance = false\n'
+        '[set]\nmodalities = ["graph", "sequence"]\nrec = 0\n[train]\nclip = 0.5\n'
+    )
+    with pytest.raises(AttributeError):
+        cli("fit", table, "--config", path)
+    assert given["method_options"] == {"modalities": "graph,sequence", "rec": "0"}
+    assert given["training"] == {"balance": False, "clip": "0.5"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -81,3 +82,44 @@ def test_little_space_is_a_problem(monkeypatch):
 )
 def test_version_numbers(text, numbers):
     assert machine._numbers(text) == numbers
+
+
+def test_a_gpu_that_fails_is_a_problem(monkeypatch):
+    import torch
+
+    def ones(*shape, device):
+        if device != "cpu":
+            raise AssertionError("no kernel image\nis available")
+        return torch.full(shape, 1.0)
+
+    gpu = type("Properties", (), {"name": "H9", "total_memory": 80 * 2**30})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: gpu)
+    monkeypatch.setattr("torch.ones", ones)
+    found = machine.diagnose()
+    assert found.facts["devices"]["cuda:0"] == "H9, 80 GiB"
+    assert found.problems == ["cuda:0 fails (no kernel image is available): use --device cpu"]
+
+
+def test_a_processor_that_computes_wrongly_is_a_problem(monkeypatch):
+    import torch
+
+    monkeypatch.setattr("torch.ones", lambda *shape, device: torch.full(shape, 2.0))
+    assert "cpu computes wrong numbers: use another device" in machine.diagnose().problems
+
+
+@pytest.mark.parametrize("name", ["torch", "rdkit"])
+def test_a_library_that_does_not_load_is_a_problem(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    assert any(
+        problem.startswith(f"{name} does not ") and problem.endswith("reinstall it")
+        for problem in machine.diagnose().problems
+    )
+
+
+def test_a_cache_without_write_permission_is_a_problem(monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    found = machine.diagnose()
+    assert found.facts["conformer cache"]["writable"] == "no"
+    assert any("cannot be written: mend its permissions" in line for line in found.problems)

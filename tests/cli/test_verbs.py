@@ -53,6 +53,16 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     assert (info["record"]["split"]["kind"], info["record"]["seed"]) == ("random", 3)
 
 
+def test_fit_with_json(cli, model, table, monkeypatch, tmp_path):
+    monkeypatch.setattr(Predictor, "fit", lambda self, *data, **options: Predictor.load(model))
+    result = cli("fit", table, "-t", "alcohol", "-o", model, "--json")
+    found = json.loads(result.out)
+    assert found["model"] == str(model)
+    assert found["report"] == str(model / "report.html")
+    assert found["scores"] == json.loads((model / "metrics.json").read_text(encoding="utf-8"))
+    assert found["record"]["split"]["kind"] == "random"
+
+
 def test_fit_refuses_to_overwrite(cli, table, model):
     result = cli("fit", table, "-t", "alcohol", "-o", model)
     assert result.code == 2

@@ -35,9 +35,9 @@ app.command("doctor")(doctor.doctor)
 
 def _print_version(wanted: bool) -> bool:
     if wanted:
-        from molweave import __version__
+        from importlib.metadata import version
 
-        typer.echo(f"molweave {__version__}")
+        typer.echo(f"molweave {version('molweave')}")
         raise typer.Exit
     return wanted
 

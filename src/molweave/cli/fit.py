@@ -46,7 +46,7 @@ def fit(
     ] = None,
     method: Annotated[str | None, option("--method", MODEL, "auto or dmmrl.", "NAME")] = None,
     preset: Annotated[
-        str | None, option("--preset", MODEL, "small (for a CPU) or paper.", "NAME")
+        str | None, option("--preset", MODEL, "auto, small, hybrid (small with descriptors) or paper.", "NAME")
     ] = None,
     modalities: Annotated[
         list[str] | None,
@@ -154,7 +154,6 @@ def fit(
             "--train",
         ),
         kinds=choose_kinds(kind),
-        split=choose_split(split, split_column, split_file),
         ensemble=ensemble,
         seed=seed,
         device=device,
@@ -170,6 +169,7 @@ def fit(
             model = Predictor(**choices).fit(
                 data,
                 targets,
+                **given_only(split=choose_split(split, split_column, split_file)),
                 smiles_column=smiles_column,
                 out=out,
                 resume=resume,

@@ -102,7 +102,7 @@ def _devices(found: Diagnosis) -> None:
     for name in facts:
         try:
             result = float((torch.ones(8, 8, device=name) @ torch.ones(8, 8, device=name)).sum())
-        except RuntimeError as error:
+        except Exception as error:
             found.problems.append(f"{name} fails ({_one_line(error)}): use --device cpu")
             continue
         if result != 512:
