@@ -15,7 +15,7 @@ BBBP = HERE.parent / "src" / "molweave" / "data" / "bundled" / "bbbp.csv.gz"
 
 def main() -> None:
     """Predict which of the new molecules cross the blood-brain barrier."""
-    model = mw.Predictor(method="dmmrl", split="scaffold").fit(BBBP, targets="p_np")
+    model = mw.Predictor().fit(BBBP, targets="p_np", split="scaffold")
     model.save("bbbp-model", overwrite=True)
 
     model = mw.Predictor.load("bbbp-model")

@@ -140,8 +140,8 @@ def test_network_scores_are_those_of_its_predictions(folder, frame):
         "training": {"epochs": "1"},
     }
     outcome = measure(folder, "regression", ("y",), model="dmmrl", device="cpu", **common)
-    model = Predictor(split="column:part", device="cpu", workers=1, **common)
-    model.fit(frame.copy(), "y")
+    model = Predictor(device="cpu", workers=1, **common)
+    model.fit(frame.copy(), "y", split="column:part")
     for part, found in (("valid", outcome.valid), ("test", outcome.test)):
         mine = frame[frame.part == part]
         errors = model.predict(list(mine.smiles)).y_pred.to_numpy() - mine.y.to_numpy()
@@ -385,13 +385,12 @@ def test_probes_find_what_is_there():
 
 def test_probes_of_a_model(folder, frame, tmp_path):
     model = Predictor(
-        split="column:part",
         modalities=("sequence", "graph"),
         method_options=SMALL,
         training={"epochs": 1},
         device="cpu",
     )
-    model.fit(folder / "tiny.csv", ["y"], out=tmp_path / "model")
+    model.fit(folder / "tiny.csv", ["y"], split="column:part", out=tmp_path / "model")
     out = tmp_path / "probes.csv"
     words = [str(tmp_path / "model"), str(folder / "tiny.csv"), "--out", str(out)]
     probes.main(words)
@@ -415,13 +414,12 @@ def test_probes_of_a_model(folder, frame, tmp_path):
 def test_codes_are_those_of_the_network(folder, tmp_path):
     """With one modality the embedding is the norm of twice its shared code."""
     model = Predictor(
-        split="column:part",
         modalities=("graph",),
         method_options=SMALL,
         training={"epochs": 1},
         device="cpu",
     )
-    model.fit(folder / "tiny.csv", ["y"], out=tmp_path / "model")
+    model.fit(folder / "tiny.csv", ["y"], split="column:part", out=tmp_path / "model")
     fitted, data, split = probes.read_inputs(tmp_path / "model", folder / "tiny.csv")
     codes = probes.encode(fitted, data, 1)
     embedding = model.embed(folder / "tiny.csv")

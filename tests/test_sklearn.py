@@ -60,8 +60,8 @@ def test_probabilities_are_those_of_the_predictor(classifier):
 
 
 def test_fit_is_that_of_the_predictor(classifier):
-    settings = {**OPTIONS, "split": "random:0.9/0.1/0", "training": SMALL["training"]}
-    direct = Predictor(**settings).fit(TABLE, "alcohol")
+    settings = {**OPTIONS, "training": SMALL["training"]}
+    direct = Predictor(**settings).fit(TABLE, "alcohol", split="random:0.9/0.1/0")
     assert same_weights(classifier.predictor_, direct)
     assert classifier.predictor_.info()["record"]["split"]["sizes"] == {
         "train": 36,

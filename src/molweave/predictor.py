@@ -34,7 +34,7 @@ class Predictor:
     """A property predictor for molecules.
 
     Example:
-        >>> model = Predictor(preset="small").fit("train.csv", targets=["p_np"])
+        >>> model = Predictor().fit("train.csv", targets=["p_np"], split="scaffold")
         >>> table = model.predict(["CCO", "c1ccccc1O"])
     """
 
@@ -42,12 +42,11 @@ class Predictor:
         self,
         *,
         method: str = "auto",
-        preset: str = "small",
+        preset: str = "auto",
         modalities: str | Sequence[str] | None = None,
         method_options: Mapping[str, object] | None = None,
         training: Mapping[str, object] | None = None,
         kinds: str | Mapping[str, str] | None = None,
-        split: str = "scaffold",
         ensemble: int = 1,
         seed: int = 0,
         device: str = "auto",
@@ -63,7 +62,6 @@ class Predictor:
             "method_options": dict(method_options or {}),
             "training": dict(training or {}),
             "kinds": kinds,
-            "split": split,
             "ensemble": ensemble,
             "seed": seed,
             "device": device,
@@ -80,6 +78,7 @@ class Predictor:
         data: "str | Path | pd.DataFrame | Table",
         targets: str | Sequence[str],
         *,
+        split: str = "scaffold",
         smiles_column: str | None = None,
         out: str | Path | None = None,
         resume: bool = False,
@@ -91,6 +90,8 @@ class Predictor:
         Args:
             data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped text too), a DataFrame or a `Table`.
             targets: the column or columns to predict; empty fields are missing labels.
+            split: what to choose on and what to test on: ``scaffold``, ``scaffold-balanced``,
+                ``random``, ``k-fold:I/K``, ``column:NAME`` or ``file:PATH``.
             smiles_column: where the SMILES are; None looks for the usual names.
             out: model folder to write, with report; None keeps the model in memory.
             resume: go on with an interrupted fit of the same command.
@@ -103,7 +104,7 @@ class Predictor:
         from molweave.training.options import FitOptions
         from molweave.training.pipeline import fit_table
 
-        options = FitOptions(**self.options)
+        options = FitOptions(**self.options, split=split)
         pick_device(options.device)
         folder = None if out is None else Path(out)
         if folder is not None:

@@ -40,12 +40,11 @@ OPTIONS = MappingProxyType(
         "modalities": ("graph",),
         "method_options": dict(TINY),
         "training": {"epochs": 2, "batch_size": 16},
-        "split": "random",
         "device": "cpu",
         "workers": 1,
     }
 )
-"""Options of a `Predictor` that fits in a moment."""
+"""Options of a `Predictor` that fits in a moment; `Predictor.fit` takes the split."""
 
 FLAGS = (
     "--modalities graph --split random --train batch_size=16 --device cpu --workers 1 "
@@ -84,7 +83,7 @@ def fitted(*targets: str, ensemble: int = 1, modalities: tuple[str, ...] = ("gra
     """A model in memory, fitted once for all tests, which must not change it."""
     names = targets or ("alcohol", "carbons")
     model = Predictor(**options(ensemble=ensemble, modalities=modalities, conformers="none"))
-    return model.fit(frame(), names)
+    return model.fit(frame(), names, split="random")
 
 
 def weights(model: Predictor) -> dict[str, np.ndarray]:

@@ -46,7 +46,8 @@ def fit(
     ] = None,
     method: Annotated[str | None, option("--method", MODEL, "auto or dmmrl.", "NAME")] = None,
     preset: Annotated[
-        str | None, option("--preset", MODEL, "auto, small, hybrid (small with descriptors) or paper.", "NAME")
+        str | None,
+        option("--preset", MODEL, "auto, small, hybrid (small with descriptors) or paper.", "NAME"),
     ] = None,
     modalities: Annotated[
         list[str] | None,

@@ -32,7 +32,7 @@ class PropertyEstimator(MoleculeEstimator):
         self,
         *,
         method: str = "auto",
-        preset: str = "small",
+        preset: str = "auto",
         modalities: Sequence[str] | None = None,
         method_options: Mapping[str, object] | None = None,
         training: Mapping[str, object] | None = None,
@@ -118,7 +118,6 @@ class PropertyEstimator(MoleculeEstimator):
             method_options=self.method_options,
             training=self.training,
             kinds=kind,
-            split=f"{self.split}:{1 - valid}/{valid}/0",
             ensemble=self.ensemble,
             seed=_seed(self.random_state),
             device=self.device,
@@ -126,7 +125,7 @@ class PropertyEstimator(MoleculeEstimator):
             conformers=self.conformers,
             workers=self.workers,
         )
-        self.predictor_ = predictor.fit(table, names)
+        self.predictor_ = predictor.fit(table, names, split=f"{self.split}:{1 - valid}/{valid}/0")
 
     def _outputs(self, X: Any) -> np.ndarray:
         """float64 (n, T), NaN where a molecule cannot be used."""

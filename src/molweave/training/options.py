@@ -17,8 +17,8 @@ class FitOptions:
     """Every choice of a fit; a model is a function of these and of the data.
 
     Attributes:
-        method: name in `molweave.methods.METHODS`, or ``auto``.
-        preset: a preset of the method.
+        method: name in `molweave.methods.METHODS`, or ``auto`` for what is best on small data.
+        preset: a preset of the method; ``auto`` is ``hybrid`` with method ``auto``, else ``small``.
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -34,7 +34,7 @@ class FitOptions:
     """
 
     method: str = "auto"
-    preset: str = "small"
+    preset: str = "auto"
     modalities: tuple[str, ...] | None = None
     method_options: Mapping[str, object] = field(default_factory=dict)
     training: Mapping[str, object] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class FitOptions:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
-        if self.preset not in self.entry.presets:
+        if self.preset_name not in self.entry.presets:
             raise UserError(
                 f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
                 f"found {self.preset!r}"
@@ -64,6 +64,13 @@ class FitOptions:
     def method_name(self) -> str:
         """The method, with ``auto`` resolved to DMMRL."""
         return "dmmrl" if self.method == "auto" else self.method
+
+    @property
+    def preset_name(self) -> str:
+        """The preset, with ``auto`` resolved."""
+        if self.preset != "auto":
+            return self.preset
+        return "hybrid" if self.method == "auto" else "small"
 
     @property
     def entry(self) -> MethodEntry:
@@ -78,12 +85,12 @@ class FitOptions:
         changes = dict(self.method_options)
         if self.modalities is not None:
             changes["modalities"] = self.modalities
-        return replace_fields(self.entry.presets[self.preset], changes, where=self.method_name)
+        return replace_fields(self.entry.presets[self.preset_name], changes, where=self.method_name)
 
     @property
     def train_config(self) -> TrainConfig:
         """The preset's training with the user's changes."""
-        base = TRAIN_PRESETS[(self.method_name, self.preset)]
+        base = TRAIN_PRESETS[(self.method_name, self.preset_name)]
         return replace_fields(base, self.training, where="training")
 
     @property

@@ -237,7 +237,7 @@ def _make_spec(
 ) -> ModelSpec:
     return ModelSpec(
         method=options.method_name,
-        preset=options.preset,
+        preset=options.preset_name,
         method_config=to_plain(options.method_config),
         tasks=tasks,
         standardizer=Standardizer(options.standardize).version,
