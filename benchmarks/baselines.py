@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import rdkit
+from rdkit import rdBase
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 
 from molweave.chem.molecule import Molecule
@@ -87,10 +88,11 @@ def descriptors(molecules: Sequence[Molecule]) -> Features:
             return Features(stored["values"], stored["seconds"])
     values = np.zeros((len(molecules), len(names)))
     seconds = np.zeros(len(molecules))
-    for row, molecule in enumerate(molecules):
-        started = time.process_time()
-        values[row] = [compute(molecule.mol) for _, compute in Descriptors.descList]
-        seconds[row] = time.process_time() - started
+    with rdBase.BlockLogs():
+        for row, molecule in enumerate(molecules):
+            started = time.process_time()
+            values[row] = [compute(molecule.mol) for _, compute in Descriptors.descList]
+            seconds[row] = time.process_time() - started
     values[~(np.abs(values) < np.finfo(np.float32).max)] = np.nan
     handle, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
     os.close(handle)
