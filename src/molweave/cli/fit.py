@@ -47,7 +47,9 @@ def fit(
     method: Annotated[str | None, option("--method", MODEL, "auto or dmmrl.", "NAME")] = None,
     preset: Annotated[
         str | None,
-        option("--preset", MODEL, "auto, small, hybrid (small with descriptors) or paper.", "NAME"),
+        option(
+            "--preset", MODEL, "auto, small, hybrid or robust (with descriptors), or paper.", "NAME"
+        ),
     ] = None,
     modalities: Annotated[
         list[str] | None,

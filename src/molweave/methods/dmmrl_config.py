@@ -140,4 +140,7 @@ DMMRL_PRESETS: dict[str, DMMRLConfig] = {
     "paper": DMMRLConfig(),
     "small": _SMALL,
     "hybrid": replace(_SMALL, modalities=DMMRL_MODALITIES),
+    "robust": replace(
+        _SMALL, modalities=DMMRL_MODALITIES, encoder_dropout=0.3, dropout=0.5, kl=1.0
+    ),
 }

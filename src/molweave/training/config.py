@@ -89,4 +89,5 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ),
     ("dmmrl", "small"): TrainConfig(epochs=30, batch_size=32),
     ("dmmrl", "hybrid"): TrainConfig(epochs=30, batch_size=32),
+    ("dmmrl", "robust"): TrainConfig(epochs=20, batch_size=32, weight_decay=0.05, average=0.99),
 }

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from molweave.errors import UserError
@@ -17,8 +17,10 @@ class FitOptions:
     """Every choice of a fit; a model is a function of these and of the data.
 
     Attributes:
-        method: name in `molweave.methods.METHODS`, or ``auto`` for what is best on small data.
-        preset: a preset of the method; ``auto`` is ``hybrid`` with method ``auto``, else ``small``.
+        method: name in `molweave.methods.METHODS`, or ``auto``.
+        preset: a preset of the method. ``auto`` is ``small``; with method ``auto`` it is what did
+            best on the benchmarks' validation parts: ``robust`` where all tasks are classes, else
+            ``hybrid``.
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -65,9 +67,16 @@ class FitOptions:
         """The method, with ``auto`` resolved to DMMRL."""
         return "dmmrl" if self.method == "auto" else self.method
 
+    def resolve(self, kinds: Sequence[str]) -> "FitOptions":
+        """The same options without ``auto`` in method and preset, for tasks of these kinds."""
+        preset = self.preset_name
+        if self.preset == self.method == "auto" and set(kinds) == {"classification"}:
+            preset = "robust"
+        return replace(self, method=self.method_name, preset=preset)
+
     @property
     def preset_name(self) -> str:
-        """The preset, with ``auto`` resolved."""
+        """The preset, with ``auto`` resolved as far as that goes without the tasks."""
         if self.preset != "auto":
             return self.preset
         return "hybrid" if self.method == "auto" else "small"

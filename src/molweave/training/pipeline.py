@@ -151,6 +151,7 @@ def fit_table(
             seed=options.seed,
         )
     kinds = find_kinds(data.targets, names, options.kinds)
+    options = options.resolve(kinds)
     kinds_by_name = dict(zip(names, kinds, strict=True))
     tasks = fit_tasks(data.targets, split.train, names, kinds)
     choose_metric(options.train_config, tasks, data.targets[split.valid])
@@ -236,8 +237,8 @@ def _make_spec(
     dataset: Dataset,
 ) -> ModelSpec:
     return ModelSpec(
-        method=options.method_name,
-        preset=options.preset_name,
+        method=options.method,
+        preset=options.preset,
         method_config=to_plain(options.method_config),
         tasks=tasks,
         standardizer=Standardizer(options.standardize).version,

@@ -8,6 +8,7 @@ from torch import nn
 from molweave.shapes import Float, Tensor
 
 LOG_VARIANCE_BOUND = 10.0
+INITIAL_LOG_VARIANCE = -4.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Branch(nn.Module):
         self.residual = nn.Linear(hidden, hidden // 2)
         self.mean = nn.Linear(hidden // 2, width)
         self.log_variance = nn.Linear(hidden // 2, width)
+        nn.init.constant_(self.log_variance.bias, INITIAL_LOG_VARIANCE)
 
     def forward(self, hidden: Float[Tensor, "N H"]) -> Latent:
         """z = mu + exp(logvar / 2) eps in training, z = mu in evaluation."""
