@@ -1,0 +1,79 @@
+import pytest
+
+from molweave.errors import UserError
+from molweave.training.config import TrainConfig
+from molweave.training.options import FitOptions
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "linear"}, "schedule must be one of cosine, noam, constant; found 'linear'"),
+        ({"optimizer": "sgd"}, "optimizer must be one of adamw, adam; found 'sgd'"),
+        ({"precision": "8"}, "precision must be one of auto, 32-true"),
+        ({"metric": "aucc"}, "unknown metric 'aucc': use one of roc_auc, pr_auc"),
+        ({"epochs": 0}, "found epochs 0, batch_size 64"),
+        ({"batch_size": 1}, "batch_size >= 2"),
+        ({"learning_rate": 0.0}, "learning_rate > 0"),
+        ({"average": 1.0}, "average must be at least 0 and below 1; found 1.0"),
+        ({"patience": -1}, "patience must not be negative; found -1"),
+        ({"clip": -0.5}, "clip must not be negative"),
+        ({"warmup_epochs": -1}, "warmup_epochs must not be negative"),
+        ({"weight_decay": -0.1}, "weight_decay must not be negative"),
+        ({"max_minutes": -1.0}, "max_minutes must not be negative"),
+    ],
+)
+def test_values_that_make_no_sense(changes, message):
+    with pytest.raises(UserError, match=message):
+        TrainConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ensemble": 0}, "ensemble must be at least 1; found 0"),
+        ({"seed": -1}, "seed must be between 0 and 4294967295; found -1"),
+        ({"method": "gcn"}, "unknown method 'gcn'; known: auto, dmmrl"),
+        ({"preset": "tiny"}, r"dmmrl has the presets .*small.*; found 'tiny'"),
+        ({"modalities": ("graph", "image")}, "one or more of the modalities sequence, graph"),
+        ({"method_options": {"fuson": "mean"}}, r"unknown option 'fuson' .* did you mean fusion"),
+        ({"method_options": {"width": "wide"}}, "must be of type int, found 'wide'"),
+        ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
+        ({"training": {"epoch": 2}}, "did you mean epochs"),
+    ],
+)
+def test_options_are_refused_before_any_data_is_read(changes, message):
+    with pytest.raises(UserError, match=message):
+        FitOptions(**changes)
+
+
+def test_changes_go_on_top_of_the_preset():
+    options = FitOptions(
+        preset="small",
+        modalities=("graph",),
+        method_options={"width": "32"},
+        training={"epochs": "7", "balance": "true"},
+    )
+    assert (options.method_config.width, options.method_config.modalities) == (32, ("graph",))
+    assert options.method_config.shared == FitOptions(preset="small").method_config.shared
+    assert (options.train_config.epochs, options.train_config.balance) == (7, True)
+    assert options.train_config.schedule == FitOptions(preset="small").train_config.schedule
+
+
+def test_the_command_names_what_differs_from_the_defaults():
+    assert FitOptions().command("d.csv", ["y"]) == "molweave fit d.csv --target y --out model"
+    options = FitOptions(
+        split="column:my part",
+        seed=3,
+        kinds={"y": "regression"},
+        modalities=("graph", "sequence"),
+        method_options={"fusion": "mean"},
+        training={"epochs": 5},
+    )
+    assert options.command("d.csv", ["y", "z"]) == (
+        "molweave fit d.csv --target y --target z --split-column 'my part' --seed 3 "
+        "--modalities graph,sequence --set fusion=mean --train epochs=5 --kind y=regression "
+        "--out model"
+    )
+    shares = FitOptions(split="random:90/10/0", kinds="classification").command("d.csv", ["y"])
+    assert "--split random:90/10/0 --kind classification" in shares

@@ -1,0 +1,204 @@
+"""From a table to a fitted model: which rows count, what is recorded, what is repeatable."""
+
+import csv
+import json
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from fits import SPLIT, TINY, frame, options, same_weights, weights
+from sklearn.metrics import roc_auc_score
+
+from molweave import Predictor, UserError
+from molweave.chem.conformers import Conformer
+from molweave.chem.read import table_from_frame
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import Featurizer
+from molweave.training.events import Events
+from molweave.training.pipeline import read_training_table
+
+
+def fit(*targets: str, table=None, split: str = SPLIT, events=None, **changes) -> Predictor:
+    model = Predictor(**options(**changes))
+    table = frame() if table is None else table
+    return model.fit(table, targets or ("alcohol",), split=split, events=events)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    model = fit("alcohol", "carbons", ensemble=2)
+    torch.manual_seed(99)
+    assert same_weights(model, fit("alcohol", "carbons", ensemble=2))
+    other = fit("alcohol", "carbons", ensemble=2, seed=1)
+    assert not any(
+        np.array_equal(value, weights(other)[name])
+        for name, value in weights(model).items()
+        if name.endswith(("gate.0.weight", "network.1.weight"))
+    )
+
+
+def test_members_of_an_ensemble_are_networks_of_other_seeds():
+    split = "column:part"
+    table = frame().assign(part=(["train"] * 3 + ["valid", "test"]) * 8)
+    both = fit(table=table, split=split, ensemble=2)
+    second = fit(table=table, split=split, seed=1000)
+    found = weights(both)
+    assert not np.array_equal(found["0.head.network.1.weight"], found["1.head.network.1.weight"])
+    for name, value in weights(second).items():
+        assert np.array_equal(value, found[f"1.{name.removeprefix('0.')}"])
+
+
+def test_rows_that_cannot_be_used_are_kept_apart():
+    table = frame()
+    table.loc[[3, 8], "smiles"] = ["C1CC", ""]
+    data = read_training_table(table_from_frame(table), ["carbons"], Standardizer())
+    assert (data.rows, len(data.molecules)) == (40, 38)
+    assert [item.row for item in data.rejected] == [3, 8]
+    assert [molecule.row for molecule in data.molecules] == [
+        n for n in range(40) if n not in (3, 8)
+    ]
+    np.testing.assert_array_equal(data.targets[:, 0], table["carbons"].drop([3, 8]))
+    without = fit("carbons", table=frame().drop(index=[3, 8]))
+    assert same_weights(fit("carbons", table=table), without)
+
+
+def test_the_digest_of_the_data_follows_molecules_and_labels_only():
+    def digest(table):
+        return read_training_table(table_from_frame(table), ["carbons"], Standardizer()).sha256
+
+    expected = digest(frame())
+    assert digest(frame().drop(columns=["name"])) == expected
+    assert digest(frame().assign(smiles=frame()["smiles"].str.replace("CO", "C(O)"))) == expected
+    assert digest(frame().assign(carbons=frame()["carbons"] + 1)) != expected
+    assert digest(frame()[::-1]) != expected
+
+
+def test_what_is_recorded():
+    told = []
+
+    class Remember(Events):
+        def message(self, text):
+            told.append(text)
+
+    table = frame()
+    table.loc[3, "smiles"] = "C1CC"
+    model = fit("alcohol", "carbons", table=table, seed=4, events=Remember())
+    record = model.info()["record"]
+    assert record["data"]["rows"] == 40
+    assert record["data"]["molecules"] == 39
+    (reason,) = record["data"]["rejected"]
+    assert reason.startswith("parse: ")
+    assert (record["split"]["kind"], record["split"]["seed"], record["seed"]) == ("random", 4, 4)
+    assert sum(record["split"]["sizes"].values()) == 39
+    assert record["training"]["epochs"] == 2
+    assert record["versions"]["torch"] == torch.__version__
+    assert "DataFrame: 40 rows, 39 usable molecules" in told
+    assert any(text.startswith("split random: sizes: train 23") for text in told)
+
+
+@pytest.fixture
+def only_long_chains_have_conformers(monkeypatch):
+    """Geometry without chemistry: molecules of more than six atoms lie on a line, others fail."""
+
+    def place(self, molecules, progress=None):
+        return [
+            Conformer(np.outer(np.arange(n, dtype=np.float32), [1.5, 0, 0]).astype("f4"), "input")
+            if (n := molecule.mol.GetNumAtoms()) > 6
+            else Conformer.failed("too short")
+            for molecule in molecules
+        ]
+
+    monkeypatch.setattr(Featurizer, "conformers", place)
+
+
+@pytest.mark.usefixtures("only_long_chains_have_conformers")
+def test_molecules_without_any_view_are_left_out():
+    told = []
+
+    class Remember(Events):
+        def message(self, text):
+            told.append(text)
+
+    model = fit("carbons", modalities=("geometry",), events=Remember())
+    lengths = frame()["smiles"].str.count("[CNO]") + frame()["smiles"].str.count("[cn]")
+    short = (lengths <= 6).to_numpy()
+    sizes = model.info()["record"]["split"]["sizes"]
+    assert sum(sizes.values()) == 40 - short.sum()
+    note = f"{short.sum()} molecules left out, without any view (geometry: no conformer: too short)"
+    assert note in told
+    assert note in model.info()["record"]["split"]["notes"]
+    found = model.predict(frame()["smiles"].tolist())
+    assert (
+        found["error"].eq("featurize: geometry: no conformer: too short").tolist() == short.tolist()
+    )
+    assert found["carbons_pred"].isna().tolist() == short.tolist()
+
+
+def test_a_modality_that_no_molecule_has():
+    with pytest.raises(UserError, match="no molecule of the train part can be used: 40 molecules"):
+        fit("carbons", modalities=("geometry",), conformers="none")
+
+
+@pytest.mark.usefixtures("only_long_chains_have_conformers")
+def test_a_missing_view_is_a_mask_in_training_too():
+    model = fit("carbons", modalities=("graph", "geometry"))
+    assert sum(model.info()["record"]["split"]["sizes"].values()) == 40
+    found = model.predict(["CCO", "C" * 12], details=True)
+    assert found["missing"].tolist() == ["geometry: no conformer: too short", None]
+    assert found["weight_geometry"][0] == 0
+    assert found["weight_graph"][0] == 1
+    assert 0 < found["weight_geometry"][1] < 1
+
+
+def test_no_test_part_is_needed(tmp_path):
+    model = fit("alcohol", split="random:75/25/0")
+    model.save(tmp_path / "m")
+    scores = json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+    assert scores["test"]["alcohol"]["n"] == 0
+    assert scores["test"]["alcohol"]["roc_auc"] is None
+    assert scores["valid"]["alcohol"]["n"] == 10
+    assert (tmp_path / "m" / "report.html").stat().st_size > 1000
+
+
+def test_files_of_a_model_folder_agree_with_the_model(tmp_path):
+    model = fit("alcohol", ensemble=2)
+    model.save(tmp_path / "m")
+    stored = json.loads((tmp_path / "m" / "split.json").read_text(encoding="utf-8"))
+    scores = json.loads((tmp_path / "m" / "metrics.json").read_text(encoding="utf-8"))
+    assert list(stored["rows"].values()) == list(stored["positions"].values())
+    assert sorted(chain(*stored["rows"].values())) == list(range(40))
+    prediction = model.predict(frame())["alcohol_prob"].to_numpy()
+    truth = frame()["alcohol"].to_numpy()
+    for part, rows in stored["positions"].items():
+        expected = roc_auc_score(truth[rows], prediction[rows])
+        assert scores[part]["alcohol"]["roc_auc"] == pytest.approx(expected)
+    with (tmp_path / "m" / "history.csv").open(newline="", encoding="utf-8") as text:
+        history = list(csv.DictReader(text))
+    assert [(row["member"], row["epoch"]) for row in history] == [
+        ("0", "0.0"),
+        ("0", "1.0"),
+        ("1", "0.0"),
+        ("1", "1.0"),
+    ]
+    assert all(float(row["loss"]) > 0 and float(row["kl"]) >= 0 for row in history)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"method_options": {**TINY, "fusion": "mean"}}, {"fusion": "mean"}),
+        ({"method_options": {**TINY, "fusion": "concat"}}, {"fusion": "concat"}),
+        (
+            {"method_options": {**TINY, "kl": 0, "mmd": 0, "align": 0, "orth": 0, "rec": 0}},
+            {"kl": 0.0, "rec": 0.0},
+        ),
+        ({"modalities": ("sequence", "graph")}, {"modalities": ["sequence", "graph"]}),
+        ({"modalities": "descriptors"}, {"modalities": ["descriptors"]}),
+        ({"preset": "paper"}, {"ramp": 0.32}),
+    ],
+)
+def test_choices_reach_the_model(changes, fields):
+    model = fit("carbons", training={"epochs": 1}, **changes)
+    config = model.info()["method_config"]
+    assert {name: config[name] for name in fields} == fields
+    assert np.isfinite(model.predict(["CCO"])["carbons_pred"][0])

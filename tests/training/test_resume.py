@@ -1,0 +1,163 @@
+"""An interrupted or killed fit goes on to the very result of one that was left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
+
+from molweave import Predictor, UserError
+from molweave.chem.read import table_from_frame
+from molweave.cli.app import run
+from molweave.training.events import Events
+from molweave.training.finetune import Trainer
+from molweave.training.options import FitOptions
+from molweave.training.pipeline import FitResult, fit_table
+
+SECONDS = 120  # after so long something hangs
+
+
+class InterruptAt(Events):
+    """Ctrl-C after an epoch of a member."""
+
+    def __init__(self, member: int, number: int) -> None:
+        self.at = (member, number)
+
+    def epoch(self, member, info):
+        if (member, info.number) == self.at:
+            raise KeyboardInterrupt
+
+
+def fit(checkpoint=None, *, targets=("alcohol",), table=None, events=None, resume=False, **changes):
+    settings = FitOptions(**options(**{"split": SPLIT, **changes}))
+    table = table_from_frame(frame() if table is None else table)
+    return fit_table(table, targets, settings, checkpoint=checkpoint, resume=resume, events=events)
+
+
+def interrupted(checkpoint: Path, member: int, number: int, **changes) -> list[dict[str, float]]:
+    """The history of a fit that was interrupted after an epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        fit(checkpoint, events=InterruptAt(member, number), **changes)
+    state = json.loads((checkpoint / f"member-{member}" / "state.json").read_text(encoding="utf-8"))
+    assert state["epoch"] == len(state["history"]) == number
+    return state["history"]
+
+
+def without_times(result: FitResult) -> list[dict[str, float]]:
+    """The histories of all members but for the seconds."""
+    return [
+        {name: value for name, value in record.items() if name != "seconds"}
+        for done in result.fits
+        for record in done.history
+    ]
+
+
+@pytest.mark.parametrize(
+    ("member", "number", "changes"),
+    [
+        (0, 1, {}),
+        (0, 3, {"training": {"epochs": 4, "average": 0.9, "schedule": "noam"}}),
+        (1, 2, {"training": {"epochs": 3, "balance": True}, "ensemble": 2}),
+        (0, 2, {"training": {"epochs": 3, "optimizer": "adam"}, "targets": ("alcohol", "carbons")}),
+    ],
+)
+def test_an_interrupted_fit_goes_on_to_the_same_bits(tmp_path, member, number, changes):
+    changes = {"training": {"epochs": 3}, **changes}
+    alone = fit(**changes)
+    history = interrupted(tmp_path, member, number, **changes)
+    torch.manual_seed(12345)
+    resumed = fit(tmp_path, resume=True, **changes)
+    assert same_weights(resumed.model, alone.model)
+    assert without_times(resumed) == without_times(alone)
+    assert resumed.fits[member].history[:number] == history, "epochs were trained again"
+
+
+def test_a_member_that_had_stopped_early_is_not_trained_further(tmp_path, monkeypatch):
+    def score(self, record):
+        record["valid_scripted"] = 0.0
+        return -abs(self.state.epoch - 1)
+
+    monkeypatch.setattr(Trainer, "_score", score)
+    changes = {"training": {"epochs": 9, "patience": 2}, "ensemble": 2}
+    alone = fit(**changes)
+    interrupted(tmp_path, 1, 1, **changes)
+    resumed = fit(tmp_path, resume=True, **changes)
+    assert [len(done.history) for done in (*alone.fits, *resumed.fits)] == [4] * 4
+    assert same_weights(resumed.model, alone.model)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"epochs": 4}},
+        {"training": {"learning_rate": 0.01}},
+        {"seed": 1},
+        {"modalities": ("sequence",)},
+        {"targets": ("carbons",)},
+        {"table": frame().assign(alcohol=1 - frame()["alcohol"])},
+        {"table": frame().iloc[:-1]},
+        {"standardize": "full"},
+    ],
+)
+def test_a_resume_with_other_settings_or_data_is_refused(tmp_path, changes):
+    interrupted(tmp_path, 0, 1)
+    with pytest.raises(UserError, match="a run with other data or settings"):
+        fit(tmp_path, resume=True, **changes)
+    assert same_weights(fit(tmp_path, resume=True).model, fit().model)
+
+
+def test_more_time_is_not_another_setting(tmp_path):
+    interrupted(tmp_path, 0, 1, training={"max_minutes": 5.0})
+    assert same_weights(fit(tmp_path, resume=True).model, fit().model)
+
+
+def test_resume_where_nothing_was_begun_is_a_plain_fit(tmp_path):
+    assert same_weights(fit(tmp_path / "none", resume=True).model, fit().model)
+
+
+def test_without_resume_a_fit_begins_afresh(tmp_path):
+    out = tmp_path / "m"
+    interrupted(tmp_path / "m.training", 0, 1, seed=5)
+    model = Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out)
+    assert same_weights(model, fit().model)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_killed_process_is_resumed_to_the_same_result(tmp_path):
+    table = write_table(tmp_path / "measured.csv")
+    flags = ["-t", "alcohol", "-t", "carbons", "--epochs", "60", "--quiet", *FLAGS]
+    out = tmp_path / "killed"
+    command = ["fit", str(table), "-o", str(out), *flags]
+    checkpoint = tmp_path / "killed.training"
+    first = checkpoint / "member-0" / "state.json"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-m", "molweave", *command], env=environment) as process:
+        for _ in range(SECONDS * 200):
+            try:
+                process.wait(timeout=0.005)
+            except subprocess.TimeoutExpired:
+                if not first.exists():
+                    continue
+                process.send_signal(signal.SIGKILL)
+            break
+    assert process.returncode == -signal.SIGKILL
+    assert not out.exists()
+    found = first if first.exists() else checkpoint / "member-0.old" / "state.json"
+    state = json.loads(found.read_text(encoding="utf-8"))
+    assert 1 <= state["epoch"] < 60
+
+    assert run([*command, "--resume", "--seed", "7"]) == 2
+    assert run([*command, "--resume"]) == 0
+    assert run(["fit", str(table), "-o", str(tmp_path / "alone"), *flags]) == 0
+    resumed, alone = Predictor.load(out), Predictor.load(tmp_path / "alone")
+    assert same_weights(resumed, alone)
+    for name in ("alcohol_prob", "carbons_pred"):
+        one, other = (model.predict(frame())[name].to_numpy() for model in (resumed, alone))
+        assert np.array_equal(one, other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "killed", "measured.csv"]

@@ -1,0 +1,80 @@
+from itertools import chain
+
+import pytest
+from fits import frame
+
+from molweave.chem.read import table_from_frame
+from molweave.chem.standardize import Standardizer
+from molweave.data.splits import make_split
+from molweave.errors import UserError
+from molweave.training.splitting import choose_split
+
+
+@pytest.fixture
+def choose(tmp_path):
+    table = table_from_frame(frame().assign(part=["train"] * 30 + ["valid"] * 6 + ["test"] * 4))
+    records = list(table)
+    molecules = [Standardizer()(record) for record in records]
+
+    def call(choice: str):
+        split = choose_split(choice, molecules, columns=table.columns, records=records, seed=5)
+        return split, molecules
+
+    return call
+
+
+def positions(split) -> list[list[int]]:
+    return [part.tolist() for part in split.parts.values()]
+
+
+def test_a_kind_is_drawn_with_the_seed(choose):
+    split, molecules = choose("random")
+    assert positions(split) == positions(make_split("random", molecules, seed=5))
+    assert positions(split) != positions(make_split("random", molecules, seed=6))
+
+
+@pytest.mark.parametrize(
+    ("shares", "sizes"),
+    [("80/10/10", [32, 4, 4]), ("50/25/25", [20, 10, 10]), ("0.9/0.1/0", [36, 4, 0])],
+)
+def test_shares(choose, shares, sizes):
+    split, _ = choose(f"random:{shares}")
+    assert [len(part) for part in split.parts.values()] == sizes
+    assert sorted(chain(*positions(split))) == list(range(40))
+    assert split.kind == "random"
+
+
+def test_a_column(choose):
+    split, _ = choose("column:part")
+    assert positions(split) == [list(range(30)), list(range(30, 36)), list(range(36, 40))]
+
+
+def test_a_file(choose, tmp_path):
+    path = tmp_path / "parts.json"
+    path.write_text('{"train": "0-29", "val": [30, 31], "test": [39]}', encoding="utf-8")
+    split, _ = choose(f"file:{path}")
+    assert positions(split) == [list(range(30)), [30, 31], [39]]
+    path = tmp_path / "parts.csv"
+    lines = ["row,a,b", *(f"{row},train,{'valid' if row < 9 else 'train'}" for row in range(39))]
+    path.write_text("\n".join([*lines, "39,test,test"]), encoding="utf-8")
+    split, _ = choose(f"file:{path}#b")
+    assert positions(split) == [list(range(9, 39)), list(range(9)), [39]]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("column:prt", r"no split column 'prt' \(did you mean 'part'\?\); the columns are: name"),
+        ("random:80/20", "written as 80/10/10; found '80/20'"),
+        ("random:a/b/c", "written as 80/10/10; found 'a/b/c'"),
+        ("random:0/0/0", "written as 80/10/10; found '0/0/0'"),
+        ("random:nan/1/1", "written as 80/10/10; found 'nan/1/1'"),
+        ("random:120/-20/0", "must be positive"),
+        ("random:100/0/0", "must be positive"),
+        ("rnd:80/10/10", "unknown split 'rnd': use one of scaffold"),
+        ("file:nowhere.json", "nowhere.json"),
+    ],
+)
+def test_choices_that_cannot_be_made(choose, choice, message):
+    with pytest.raises(UserError, match=message):
+        choose(choice)
