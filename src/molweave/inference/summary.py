@@ -41,7 +41,7 @@ class Tally:
         if row.error:
             self.rejected[row.error] += 1
         else:
-            self.without.update(row.missing)
+            self.without.update(row.missing.keys())
 
     def summary(self) -> PredictSummary:
         """The counts so far."""
