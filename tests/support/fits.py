@@ -1,5 +1,6 @@
 """A small table of molecules and models that are fitted on it in a moment."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,13 @@ import pandas as pd
 import torch
 
 from molweave import Predictor
-from molweave.methods.checkpoint import FittedModel
+from molweave.chem.conformers import ConformerSettings
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import make_modalities
+from molweave.data.targets import Task
+from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member, write_model
+from molweave.methods.config import to_plain
+from molweave.methods.dmmrl_config import DMMRLConfig
 
 torch.set_num_threads(1)  # so small that a second thread only waits
 
@@ -106,3 +113,33 @@ def same_weights(first: Predictor | FittedModel, second: Predictor | FittedModel
     return one.keys() == other.keys() and all(
         np.array_equal(value, other[name]) for name, value in one.items()
     )
+
+
+TASKS = (Task("active", "classification"), Task("logp", "regression", mean=2.0, scale=1.5))
+
+
+def untrained(
+    folder: Path,
+    *,
+    modalities: tuple[str, ...] = ("graph",),
+    members: int = 1,
+    coordinates: str = "none",
+    tasks: tuple[Task, ...] = TASKS,
+) -> Predictor:
+    """A model with random weights, written to ``folder`` without a report and loaded from there."""
+    config = replace(DMMRLConfig(), modalities=modalities, **TINY)
+    spec = ModelSpec(
+        method="dmmrl",
+        preset="paper",
+        method_config=to_plain(config),
+        tasks=tasks,
+        standardizer=Standardizer().version,
+        conformers=ConformerSettings(force_field="none", max_atoms=40),
+        coordinates=coordinates,
+        modality_versions={item.name: item.version for item in make_modalities(modalities)},
+        members=members,
+    )
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    write_model(FittedModel(spec, tuple(build_member(spec) for _ in range(members))), folder)
+    return Predictor.load(folder, device="cpu", workers=1)

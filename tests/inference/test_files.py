@@ -1,0 +1,254 @@
+"""Files of every kind in and out; what appears is complete, or nothing does."""
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+from fits import frame
+from rdkit import Chem
+
+from molweave import UserError, __version__
+
+NUMBERS = ["active_prob", "logp_pred"]
+ROWS = frame().iloc[::4].assign(note='a "quoted", note').reset_index(drop=True)
+ROWS.loc[3, "smiles"] = "C1CC"
+SECONDS = 120  # after so long something hangs
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_smi(path: Path) -> None:
+    lines = [f"{row.smiles} {row.name}\n" for row in ROWS.itertuples(index=False)]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def write_sdf(path: Path) -> None:
+    blocks = []
+    for row in ROWS.itertuples(index=False):
+        mol = Chem.MolFromSmiles(row.smiles)
+        block = "broken\n" if mol is None else Chem.MolToMolBlock(mol)
+        blocks.append(f"{block}>  <name>\n{row.name}\n\n$$$$\n")
+    path.write_text("".join(blocks), encoding="utf-8")
+
+
+def pack(path: Path) -> Path:
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    return packed
+
+
+WRITERS = {
+    "in.csv": lambda path: ROWS.to_csv(path, index=False),
+    "in.tsv": lambda path: ROWS.to_csv(path, index=False, sep="\t"),
+    "in.parquet": lambda path: ROWS.to_parquet(path),
+    "in.smi": write_smi,
+    "in.sdf": write_sdf,
+}
+
+
+@pytest.fixture
+def expected(flat):
+    return flat.predict(ROWS)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_kind_of_input(flat, expected, tmp_path, name, zipped):
+    path = tmp_path / name
+    WRITERS[name](path)
+    if zipped:
+        path = pack(path)
+    if path.name == "in.parquet.gz":
+        with pytest.raises(UserError, match="Parquet inside gzip is not supported"):
+            flat.predict(path)
+        return
+    found = flat.predict(path)
+    assert found["name"].tolist() == ROWS["name"].tolist()
+    np.testing.assert_allclose(found[NUMBERS], expected[NUMBERS], atol=1e-6)
+    assert found["error"].notna().tolist() == expected["error"].notna().tolist()
+    out = tmp_path / "out.csv"
+    summary = flat.predict_file(path, out)
+    assert (summary.rows, summary.predicted) == (10, 9)
+    again = pd.read_csv(out)
+    assert list(again.columns) == list(found.columns)
+    np.testing.assert_allclose(again[NUMBERS], found[NUMBERS], rtol=1e-5)
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.name.endswith("parquet"):
+        return pd.read_parquet(path)
+    return pd.read_csv(path, sep="\t" if "tsv" in path.name else ",")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.csv.gz", "out.tsv.gz", "out.parquet"])
+def test_every_kind_of_output(flat, expected, tmp_path, name):
+    out = tmp_path / name
+    flat.predict_file(ROWS, out)
+    found = read(out)
+    assert list(found.columns) == [*ROWS.columns, *NUMBERS, "missing", "error"]
+    np.testing.assert_allclose(found[NUMBERS], expected[NUMBERS], rtol=1e-5)
+    for column in ROWS.columns:
+        assert found[column].tolist() == ROWS[column].tolist()
+    assert found["error"].fillna("").tolist() == expected["error"].fillna("").tolist()
+    assert names(tmp_path) == [name]
+
+
+def test_text_of_the_input_comes_out_as_it_was(flat, tmp_path):
+    text = 'id,smiles,value\n007,CCO,1.50\n"a\nb",CCN,1e-3\n,CCC,"say ""hi"""\n'
+    path = tmp_path / "in.csv"
+    path.write_text(text, encoding="utf-8")
+    flat.predict_file(path, tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    given = pd.read_csv(path, dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(found[list(given.columns)], given)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def with_coordinates(smiles: str, scale: float) -> Chem.Mol:
+    mol = Chem.MolFromSmiles(smiles)
+    conformer = Chem.Conformer(mol.GetNumAtoms())
+    places = np.random.default_rng(0).normal(size=(mol.GetNumAtoms(), 3)) * scale
+    conformer.SetPositions(places)
+    conformer.Set3D(True)
+    mol.AddConformer(conformer)
+    return mol
+
+
+def test_an_sdf_keeps_its_own_coordinates(spatial, tmp_path):
+    mols = [with_coordinates("CCCCO", scale) for scale in (1.0, 3.0)]
+    path = tmp_path / "in.sdf"
+    with Chem.SDWriter(str(path)) as writer:
+        for mol in mols:
+            writer.write(mol)
+    found = spatial.predict(path)["logp_pred"]
+    assert abs(found[0] - found[1]) > 1e-4
+    assert abs(found[0] - spatial.predict(["CCCCO"])["logp_pred"][0]) > 1e-4
+    np.testing.assert_allclose(found, spatial.predict(mols)["logp_pred"], atol=1e-3)
+    turned = Chem.Mol(mols[0])
+    positions = turned.GetConformer().GetPositions()
+    turned.GetConformer().SetPositions(positions[:, [1, 2, 0]] + 5.0)
+    assert spatial.predict([turned])["logp_pred"][0] == pytest.approx(found[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("column", ["active_prob", "logp_pred", "missing", "error"])
+def test_a_column_of_the_input_is_never_replaced(flat, tmp_path, column):
+    table = ROWS.assign(**{column: 1})
+    message = f"the input already has a column '{column}'; rename it"
+    with pytest.raises(UserError, match=message):
+        flat.predict(table)
+    with pytest.raises(UserError, match=message):
+        flat.predict_file(table, tmp_path / "out.csv")
+    assert names(tmp_path) == []
+
+
+def test_columns_of_details_collide_only_where_they_are_asked_for(flat, tmp_path):
+    table = ROWS.assign(weight_graph=1)
+    assert len(flat.predict(table)) == 10
+    with pytest.raises(UserError, match="'weight_graph'"):
+        flat.predict(table, details=True)
+
+
+def test_a_target_beside_its_prediction(flat):
+    """A labelled table keeps its labels."""
+    table = ROWS.assign(active=1, logp=2.5)
+    found = flat.predict(table)
+    assert found["active"].tolist() == [1] * 10
+    assert found["logp"].tolist() == [2.5] * 10
+
+
+def test_outputs_that_cannot_be(flat, tmp_path):
+    path = tmp_path / "in.csv"
+    ROWS.to_csv(path, index=False)
+    before = path.read_bytes()
+    (tmp_path / "folder.csv").mkdir()
+    for out, message in [
+        (path, "the output is the input file"),
+        (tmp_path / "." / "in.csv", "the output is the input file"),
+        (tmp_path / "out.xlsx", "cannot write this file type; use one of .csv"),
+        (tmp_path / "none" / "out.csv", "there is no folder .*none; create it first"),
+        (tmp_path / "folder.csv", "is a folder"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            flat.predict_file(path, out, overwrite=True)
+    out = tmp_path / "out.csv"
+    out.write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="already exists"):
+        flat.predict_file(path, out)
+    assert out.read_text(encoding="utf-8") == "mine"
+    flat.predict_file(path, out, overwrite=True)
+    assert len(pd.read_csv(out)) == 10
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["folder.csv", "in.csv", "out.csv"]
+
+
+def test_an_error_on_the_way_leaves_nothing(flat, tmp_path, monkeypatch):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"smiles\n" + b"CCO\n" * 3000 + b"\xff\n")
+    with pytest.raises(UserError, match="line 3002 is not UTF-8"):
+        flat.predict_file(path, tmp_path / "out.csv")
+    with pytest.raises(UserError, match="line 3002 is not UTF-8"):
+        flat.embed_file(path, tmp_path / "out.parquet")
+    assert names(tmp_path) == ["in.csv"]
+
+
+def test_embeddings_in_a_file(flat, tmp_path):
+    out = tmp_path / "vectors.parquet"
+    summary = flat.embed_file(ROWS, out)
+    assert (summary.rows, summary.predicted, sum(summary.rejected.values())) == (10, 9, 1)
+    table = pyarrow.parquet.read_table(out)
+    assert table.column_names == ["row", "smiles", "embedding", "error"]
+    assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[8]"
+    assert str(table.schema.field("row").type) == "int64"
+    metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    assert metadata["molweave"] == __version__
+    assert (metadata["method"], metadata["preset"]) == ("dmmrl", "paper")
+    assert "trained_on" in metadata
+    assert table.column("row").to_pylist() == list(range(10))
+    assert table.column("smiles").to_pylist() == ROWS["smiles"].tolist()
+    found = table.column("embedding").to_pylist()
+    errors = table.column("error").to_pylist()
+    assert [vector is None for vector in found] == [n == 3 for n in range(10)]
+    assert [error is not None for error in errors] == [n == 3 for n in range(10)]
+    vectors = flat.embed(ROWS)
+    assert vectors.dtype == np.float32
+    assert np.isnan(vectors).all(1).tolist() == [n == 3 for n in range(10)]
+    good = [n for n in range(10) if n != 3]
+    assert np.array_equal(np.array([found[n] for n in good], dtype=np.float32), vectors[good])
+    with pytest.raises(UserError, match="embeddings are written as Parquet; name the output"):
+        flat.embed_file(ROWS, tmp_path / "vectors.csv")
+
+
+def test_control_c_leaves_no_half_file(folder, tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("smiles\n" + "CCO\nCCN\nc1ccccc1O\n" * 30_000, encoding="utf-8")
+    work = tmp_path / "work"
+    work.mkdir()
+    command = ["predict", folder, path, "--out", work / "out.csv", "--device", "cpu"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "molweave", *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        for _ in range(SECONDS * 100):
+            try:
+                process.wait(timeout=0.01)
+            except subprocess.TimeoutExpired:
+                if not any(item.stat().st_size for item in work.iterdir()):
+                    continue
+                process.send_signal(signal.SIGINT)
+            break
+        _, told = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in told
+    assert names(work) == []
