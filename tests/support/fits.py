@@ -127,7 +127,7 @@ def untrained(
     tasks: tuple[Task, ...] = TASKS,
 ) -> Predictor:
     """A model with random weights, written to ``folder`` without a report and loaded from there."""
-    config = replace(DMMRLConfig(), modalities=modalities, **TINY)
+    config = replace(DMMRLConfig(), modalities=modalities, **{**TINY, "shared": 32})
     spec = ModelSpec(
         method="dmmrl",
         preset="paper",

@@ -7,6 +7,7 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.data.scores import score_tasks
 from molweave.data.targets import parse_targets
+from molweave.errors import UserError
 from molweave.inference.stream import Runner
 from molweave.inference.summary import PredictSummary, Tally
 
@@ -33,11 +34,13 @@ def evaluate_table(runner: Runner, table: Table) -> Evaluation:
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.
 
     Raises:
-        UserError: a target column is absent or not numeric.
+        UserError: a target column is absent or not numeric, or the table has no rows.
     """
     tasks = runner.model.spec.tasks
     tally = Tally()
     truth = parse_targets(table.columns, table, [task.name for task in tasks])
+    if not len(truth):
+        raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
     predictions = np.full(truth.shape, np.nan)
     for index, row in enumerate(runner.rows(table)):
         tally.add(row)

@@ -146,6 +146,7 @@ def write_model(model: FittedModel, folder: Path) -> None:
     }
     try:
         save_file(tensors, folder / "model.safetensors")
+        (folder / "model.safetensors").chmod(0o644)
     except SafetensorError as error:
         raise OSError(str(error)) from error
     text = json.dumps(model.spec.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
