@@ -206,7 +206,7 @@ def test_embeddings_in_a_file(flat, tmp_path):
     assert (summary.rows, summary.predicted, sum(summary.rejected.values())) == (10, 9, 1)
     table = pyarrow.parquet.read_table(out)
     assert table.column_names == ["row", "smiles", "embedding", "error"]
-    assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[8]"
+    assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[32]"
     assert str(table.schema.field("row").type) == "int64"
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert metadata["molweave"] == __version__

@@ -99,7 +99,7 @@ def test_nothing_at_all(flat):
     found = flat.predict([])
     assert found.columns.tolist() == ["smiles", *NUMBERS, "missing", "error"]
     assert len(found) == 0
-    assert flat.embed([]).shape == (0, 8)
+    assert flat.embed([]).shape == (0, 32)
 
 
 def test_a_chunk_without_any_usable_row(flat):
