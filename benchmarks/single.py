@@ -145,8 +145,8 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.dataset import Dataset, Featurizer, make_modalities
+    from molweave.events import Events
     from molweave.methods.apply import apply_members
-    from molweave.training.events import Events
     from molweave.training.options import FitOptions
     from molweave.training.pipeline import fit_table, read_training_table
 

@@ -9,11 +9,12 @@ from molweave.chem.read import open_table, table_from_frame, table_from_smiles
 from molweave.chem.table import Table
 from molweave.chem.write import refuse_same_file
 from molweave.errors import UserError
+from molweave.events import Events
 from molweave.inference.embed import embed_array, embed_file
 from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.stream import Runner, pick_device
-from molweave.inference.summary import PredictSummary, Tally
+from molweave.inference.summary import OnRow, PredictSummary, Tally
 from molweave.methods.checkpoint import (
     FittedModel,
     check_folder,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from molweave.training.events import Events
     from molweave.training.pipeline import FitResult
 
 
@@ -83,7 +83,7 @@ class Predictor:
         out: str | Path | None = None,
         resume: bool = False,
         overwrite: bool = False,
-        events: "Events | None" = None,
+        events: Events | None = None,
     ) -> Self:
         """Fit on a labelled table.
 
@@ -166,7 +166,7 @@ class Predictor:
         smiles_column: str | None = None,
         details: bool = False,
         overwrite: bool = False,
-        events: "Events | None" = None,
+        events: Events | None = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
         table = _table_for(data, out, smiles_column)
@@ -191,7 +191,7 @@ class Predictor:
         *,
         smiles_column: str | None = None,
         overwrite: bool = False,
-        events: "Events | None" = None,
+        events: Events | None = None,
     ) -> PredictSummary:
         """Embed a table of any length into a Parquet file, in constant memory."""
         table = _table_for(data, out, smiles_column)
@@ -199,10 +199,15 @@ class Predictor:
         return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
 
     def evaluate(
-        self, data: "str | Path | pd.DataFrame", *, smiles_column: str | None = None
+        self,
+        data: "str | Path | pd.DataFrame",
+        *,
+        smiles_column: str | None = None,
+        events: Events | None = None,
     ) -> Evaluation:
         """Compare predictions with the target columns of a labelled table."""
-        return evaluate_table(self.runner, _table(data, smiles_column))
+        table = _table(data, smiles_column)
+        return evaluate_table(self.runner, table, on_row=_row_counter(events, "predicting"))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder; right after `fit` with metrics, split, history and report."""
@@ -281,7 +286,7 @@ def _table(data: Any, smiles_column: str | None) -> Table:
     return table_from_smiles(list(data))
 
 
-def _row_counter(events: "Events | None", name: str) -> Any:
+def _row_counter(events: Events | None, name: str) -> OnRow | None:
     if events is None:
         return None
     events.stage(name)

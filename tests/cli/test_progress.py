@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from molweave.cli import progress
-from molweave.training.finetune import Epoch
+from molweave.events import Epoch
 
 
 @pytest.fixture

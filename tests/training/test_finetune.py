@@ -13,10 +13,10 @@ from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score, root_me
 from molweave.chem.read import table_from_frame
 from molweave.data.targets import Task
 from molweave.errors import UserError
+from molweave.events import Events
 from molweave.methods.apply import apply_members
 from molweave.training import finetune
 from molweave.training.config import TrainConfig
-from molweave.training.events import Events
 from molweave.training.finetune import Trainer, choose_metric
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table

@@ -15,7 +15,7 @@ from molweave.chem.conformers import Conformer
 from molweave.chem.read import table_from_frame
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
-from molweave.training.events import Events
+from molweave.events import Events
 from molweave.training.pipeline import read_training_table
 
 

@@ -15,7 +15,7 @@ from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
 from molweave import Predictor, UserError
 from molweave.chem.read import table_from_frame
 from molweave.cli.app import run
-from molweave.training.events import Events
+from molweave.events import Events
 from molweave.training.finetune import Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table

@@ -7,7 +7,7 @@ import typer
 
 from molweave.cli import options
 from molweave.cli.output import print_json
-from molweave.cli.progress import as_events, open_display
+from molweave.cli.progress import open_display
 from molweave.cli.summary import describe_rows
 from molweave.cli.values import given_only
 
@@ -34,7 +34,7 @@ def embed(
             out,
             smiles_column=smiles_column,
             overwrite=overwrite,
-            events=as_events(display),
+            events=display,
         )
         for line in describe_rows(summary, "embedded"):
             display.message(line)

@@ -24,8 +24,7 @@ def evaluate(
         from molweave.predictor import Predictor
 
         predictor = Predictor.load(model, **given_only(device=device, workers=workers))
-        display.stage("predicting")
-        evaluation = predictor.evaluate(data, smiles_column=smiles_column)
+        evaluation = predictor.evaluate(data, smiles_column=smiles_column, events=display)
         for line in describe_rows(evaluation.rows, "predicted"):
             display.message(line)
     if json:

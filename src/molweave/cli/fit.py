@@ -9,7 +9,7 @@ from molweave.cli import options
 from molweave.cli.choices import choose_kinds, choose_split, find_targets
 from molweave.cli.options import DATA, MODEL, TRAINING, option
 from molweave.cli.output import print_json, print_scores, read_scores
-from molweave.cli.progress import as_training_events, open_display
+from molweave.cli.progress import open_display
 from molweave.cli.values import (
     choose,
     given_only,
@@ -177,7 +177,7 @@ def fit(
                 out=out,
                 resume=resume,
                 overwrite=overwrite,
-                events=as_training_events(display),
+                events=display,
             )
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt("the same command with --resume goes on from here") from stop

@@ -2,17 +2,14 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self
 
 from molweave.cli.values import format_duration
-
-if TYPE_CHECKING:
-    from molweave.training.events import Events
-    from molweave.training.finetune import Epoch
+from molweave.events import Epoch, Events
 
 
-class Display:
-    """Shows `molweave.training.events.Events` to nobody; a context manager."""
+class Display(Events):
+    """Shows nothing; a context manager."""
 
     def __enter__(self) -> Self:
         """Nothing to start."""
@@ -20,18 +17,6 @@ class Display:
 
     def __exit__(self, *error: object) -> None:
         """Nothing to end."""
-
-    def message(self, text: str) -> None:
-        """Not shown."""
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Not shown."""
-
-    def advance(self, done: int, total: int) -> None:
-        """Not shown."""
-
-    def epoch(self, member: int, info: "Epoch") -> None:
-        """Not shown."""
 
 
 class Lines(Display):
@@ -65,7 +50,7 @@ class Lines(Display):
             f"{self._name}: {count} in {format_duration(seconds)} ({done / seconds:,.0f}/s)"
         )
 
-    def epoch(self, member: int, info: "Epoch") -> None:
+    def epoch(self, member: int, info: Epoch) -> None:
         """Print the first epoch, the last and every tenth of the way."""
         every = max(1, round(info.total / 10))
         if info.number in (1, info.total) or info.number % every == 0:
@@ -126,7 +111,7 @@ class Bars(Display):
             note += f", {format_duration((total - done) / rate)} left"
         self._update(done, total or None, count, note)
 
-    def epoch(self, member: int, info: "Epoch") -> None:
+    def epoch(self, member: int, info: Epoch) -> None:
         """Move the bar by an epoch and show its scores."""
         seconds = (time.monotonic() - self._started) / info.number
         left = seconds * (info.total - info.number)
@@ -137,7 +122,7 @@ class Bars(Display):
         self._progress.update(self._task, completed=done, total=total, count=count, note=note)
 
 
-def describe_epoch(info: "Epoch") -> str:
+def describe_epoch(info: Epoch) -> str:
     """The loss and the validation score of an epoch, and the best epoch so far."""
     shown = {"loss": info.record.get("loss")}
     shown |= {name: value for name, value in info.record.items() if name.startswith("valid_")}
@@ -150,30 +135,3 @@ def open_display(quiet: bool) -> Display:
     if quiet:
         return Display()
     return Bars() if sys.stderr.isatty() else Lines()
-
-
-def as_events(display: Display) -> "Events":
-    """The display as what the facade expects; loads nothing."""
-    return cast("Events", display)
-
-
-def as_training_events(display: Display) -> "Events":
-    """The display as a real `Events`, which lives beside the training code and loads it."""
-    from molweave.training.events import Events
-
-    class Shown(Events):
-        """Hands everything on to the display."""
-
-        def message(self, text: str) -> None:
-            display.message(text)
-
-        def stage(self, name: str, total: int | None = None) -> None:
-            display.stage(name, total)
-
-        def advance(self, done: int, total: int) -> None:
-            display.advance(done, total)
-
-        def epoch(self, member: int, info: "Epoch") -> None:
-            display.epoch(member, info)
-
-    return Shown()

@@ -1,6 +1,5 @@
 """Embeddings for every row of a table, in its order."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from molweave.chem.table import Table
 from molweave.chem.write import TableWriter, output_format
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
-from molweave.inference.summary import PredictSummary, Tally
+from molweave.inference.summary import OnRow, PredictSummary, Tally
 
 COLUMNS = ("row", "smiles", "embedding", "error")
 
@@ -28,7 +27,7 @@ def embed_file(
     out: str | Path,
     *,
     overwrite: bool = False,
-    on_row: Callable[[int], None] | None = None,
+    on_row: OnRow | None = None,
 ) -> PredictSummary:
     """Embed a table of any length into a Parquet file, which appears when it is complete.
 

@@ -9,7 +9,7 @@ from molweave.data.scores import score_tasks
 from molweave.data.targets import parse_targets
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
-from molweave.inference.summary import PredictSummary, Tally
+from molweave.inference.summary import OnRow, PredictSummary, Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Evaluation:
     rows: PredictSummary
 
 
-def evaluate_table(runner: Runner, table: Table) -> Evaluation:
+def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None) -> Evaluation:
     """Predict every row and compare with the target columns of the model's tasks.
 
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.
@@ -45,6 +45,8 @@ def evaluate_table(runner: Runner, table: Table) -> Evaluation:
     for index, row in enumerate(runner.rows(table)):
         tally.add(row)
         predictions[index] = row.predictions.mean(0)
+        if on_row is not None:
+            on_row(tally.rows)
     usable = ~np.isnan(predictions).any(1)
     scores, mean = score_tasks(truth[usable], predictions[usable], tasks)
     return Evaluation(

@@ -1,6 +1,6 @@
 """Predictions for every row of a table, in its order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,7 @@ from molweave.chem.write import TableWriter
 from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.inference.stream import Row, Runner
-from molweave.inference.summary import PredictSummary, Tally
-
-OnRow = Callable[[int], None]
-"""Called with the number of rows done."""
+from molweave.inference.summary import OnRow, PredictSummary, Tally
 
 
 class PredictionColumns:

@@ -2,9 +2,13 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from molweave.inference.stream import Row
+
+OnRow = Callable[[int], None]
+"""Called with the number of rows done."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from molweave.data.sampler import bucketed_batches
 from molweave.data.splits import Split
 from molweave.data.targets import Task
 from molweave.errors import UserError
+from molweave.events import Epoch
 from molweave.methods.apply import apply_members
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import METRICS, default_metric, evaluate, resolve_metric
@@ -30,17 +31,6 @@ from molweave.training.state import (
     restore_optimizer,
     save_state,
 )
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What a progress display is told after every epoch."""
-
-    number: int
-    total: int
-    record: dict[str, float]
-    best_epoch: int
-
 
 OnEpoch = Callable[[Epoch], None]
 

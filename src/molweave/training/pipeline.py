@@ -26,12 +26,12 @@ from molweave.data.targets import (
     positive_weights,
 )
 from molweave.errors import UserError
+from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
 from molweave.methods.config import to_plain
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
-from molweave.training.events import Events
 from molweave.training.finetune import Fit, Trainer, choose_metric
 from molweave.training.options import FitOptions
 from molweave.training.seed import seed_everything

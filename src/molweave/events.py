@@ -1,0 +1,36 @@
+"""What long work tells whoever shows it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a progress display is told after every epoch.
+
+    Attributes:
+        number: epochs done.
+        total: epochs asked for.
+        record: what the history says of the epoch: losses, scores, seconds.
+        best_epoch: 0-based epoch with the best validation score so far.
+    """
+
+    number: int
+    total: int
+    record: dict[str, float]
+    best_epoch: int
+
+
+class Events:
+    """Does nothing; a display overrides what it shows."""
+
+    def message(self, text: str) -> None:
+        """One line of text."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A new stage of the work begins, of ``total`` items where that is known."""
+
+    def advance(self, done: int, total: int) -> None:
+        """``done`` of ``total`` items of the stage are done; ``total`` is 0 where unknown."""
+
+    def epoch(self, member: int, info: Epoch) -> None:
+        """An epoch of ensemble member ``member`` (from 0) ended."""
