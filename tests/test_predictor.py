@@ -1,0 +1,248 @@
+"""The facade: what it takes, what it gives, what it keeps."""
+
+import inspect
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fits import SPLIT, TINY, fitted, frame, options, same_weights, untrained, write_table
+from rdkit import Chem
+
+import molweave
+from molweave import Predictor, UserError
+from molweave.events import Events
+from molweave.training.options import FitOptions
+
+SMILES = frame()["smiles"].tolist()
+
+
+class Remember(Events):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None]] = []
+        self.done: list[tuple[int, int]] = []
+
+    def stage(self, name, total=None):
+        self.stages.append((name, total))
+
+    def advance(self, done, total):
+        self.done.append((done, total))
+
+
+def test_the_options_are_those_of_a_fit_and_explicit():
+    parameters = inspect.signature(Predictor).parameters
+    assert {*parameters, "split"} == {field.name for field in fields(FitOptions)}
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
+    own, plain = Predictor().options, FitOptions()
+    changed = {name for name, value in own.items() if value != getattr(plain, name)}
+    assert changed == set()
+    assert FitOptions(**own) == plain
+
+
+@pytest.mark.parametrize("given", ["graph, sequence", ["graph", "sequence"], ("graph", "sequence")])
+def test_modalities_may_be_a_text(given):
+    assert Predictor(modalities=given).options["modalities"] == ("graph", "sequence")
+
+
+def test_a_model_fitted_in_memory_is_the_same_as_from_a_file(tmp_path):
+    table = write_table(tmp_path / "measured.csv")
+    out = tmp_path / "m"
+    from_file = Predictor(**options()).fit(table, "alcohol", split=SPLIT, out=out)
+    in_memory = Predictor(**options()).fit(frame(), ["alcohol"], split=SPLIT)
+    assert same_weights(from_file, in_memory)
+    assert same_weights(from_file, Predictor.load(out))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
+        "config.json",
+        "history.csv",
+        "metrics.json",
+        "model.safetensors",
+        "report.html",
+        "split.json",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "measured.csv"]
+
+
+def test_fit_returns_itself_and_tells_of_its_stages():
+    told = Remember()
+    model = Predictor(**options())
+    assert model.fit(frame(), "alcohol", split=SPLIT, events=told) is model
+    names = [name for name, _ in told.stages]
+    assert names == ["reading", "conformers", "training 1/1", "scoring"]
+    assert told.done[-1] == (40, 40)
+
+
+def test_a_smiles_column_of_any_name():
+    table = frame().rename(columns={"smiles": "what", "name": "SMILES"})
+    model = Predictor(**options()).fit(table, "alcohol", smiles_column="what", split=SPLIT)
+    assert same_weights(model, Predictor(**options()).fit(frame(), "alcohol", split=SPLIT))
+    found = model.predict(table, smiles_column="what")
+    assert found["error"].isna().all()
+    assert model.predict(table)["error"].notna().all()
+    vectors = model.embed(table, smiles_column="what")
+    assert np.array_equal(vectors, model.embed(SMILES))
+    assert model.evaluate(table, smiles_column="what").rows.predicted == 40
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_what_predict_takes(tmp_path, as_file):
+    model = fitted()
+    table = write_table(tmp_path / "new.csv") if as_file else frame()
+    found = model.predict(table)
+    assert list(found.columns) == [
+        "name",
+        "smiles",
+        "alcohol",
+        "carbons",
+        "alcohol_prob",
+        "carbons_pred",
+        "missing",
+        "error",
+    ]
+    numbers = ["alcohol_prob", "carbons_pred"]
+    for given in (SMILES, np.array(SMILES), pd.Series(SMILES), tuple(SMILES)):
+        again = model.predict(given)
+        assert again["smiles"].tolist() == SMILES
+        np.testing.assert_array_equal(again[numbers], found[numbers])
+    mols = [Chem.MolFromSmiles(text) for text in SMILES]
+    np.testing.assert_allclose(model.predict(mols)[numbers], found[numbers], atol=1e-6)
+
+
+def test_one_text_is_not_a_list_of_molecules():
+    with pytest.raises(UserError, match="CCO: no such file"):
+        fitted().predict("CCO")
+
+
+def test_predictions_have_the_index_of_their_table():
+    table = frame().iloc[[30, 4, 17]].set_index("name")
+    found = fitted().predict(table)
+    assert found.index.tolist() == ["m30", "m4", "m17"]
+    joined = table.assign(p=found["alcohol_prob"])
+    assert joined["p"].notna().all()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model.predict(SMILES),
+        lambda model: model.embed(SMILES),
+        lambda model: model.evaluate(frame()),
+        lambda model: model.save("nowhere"),
+        lambda model: model.info(),
+    ],
+)
+def test_what_is_not_fitted_says_so(use, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"not fitted; call fit first, or Predictor.load"):
+        use(Predictor())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_and_load(tmp_path):
+    model = fitted()
+    model.save(tmp_path / "a" / "m")
+    again = Predictor.load(str(tmp_path / "a" / "m"), device="cpu", workers=1)
+    pd.testing.assert_frame_equal(again.predict(SMILES), model.predict(SMILES))
+    with pytest.raises(UserError, match="m exists; choose another name or allow overwriting it"):
+        model.save(tmp_path / "a" / "m")
+    model.save(tmp_path / "a" / "m", overwrite=True)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["m"]
+
+
+def test_a_loaded_model_is_saved_with_all_its_files(tmp_path):
+    fitted().save(tmp_path / "m")
+    (tmp_path / "m" / "notes.txt").write_text("mine", encoding="utf-8")
+    loaded = Predictor.load(tmp_path / "m")
+    loaded.save(tmp_path / "copy")
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("m", "copy")
+    )
+    assert one == other
+    loaded.save(tmp_path / "copy", overwrite=True)
+    assert same_weights(Predictor.load(tmp_path / "copy"), fitted())
+
+
+def test_a_model_that_lost_its_folder_is_saved_without_report(tmp_path):
+    model = untrained(tmp_path / "m")
+    (tmp_path / "m").rename(tmp_path / "gone")
+    model.save(tmp_path / "new")
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert names == ["config.json", "model.safetensors"]
+
+
+def test_info_is_plain(tmp_path):
+    info = fitted().info()
+    assert json.loads(json.dumps(info)) == info
+    parameters = sum(value.numel() for value in fitted().model.members[0].parameters())
+    assert info["parameters_per_member"] == parameters
+    assert info["tasks"][0]["name"] == "alcohol"
+    assert info["method_config"]["width"] == TINY["width"]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    def never(*arguments, **options):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr("molweave.training.pipeline.fit_table", never)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "full" / "of").mkdir(parents=True)
+    for out, message in [
+        ("file", "exists"),
+        ("file/m", "cannot write"),
+        ("full", "is not a model folder and is not empty"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            Predictor(**options()).fit(
+                frame(), "alcohol", out=tmp_path / out, overwrite=out == "full"
+            )
+    with pytest.raises(UserError, match="no device 'tpu' here"):
+        Predictor(**options(device="tpu")).fit(frame(), "alcohol", out=tmp_path / "m")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+
+
+def test_overwriting_replaces_a_model(tmp_path):
+    out = tmp_path / "m"
+    untrained(out)
+    model = Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out, overwrite=True)
+    assert same_weights(Predictor.load(out), model)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_files_tell_of_every_row(tmp_path):
+    told = Remember()
+    fitted().predict_file(SMILES, tmp_path / "p.csv", events=told)
+    fitted().embed_file(SMILES, tmp_path / "v.parquet", events=told)
+    assert told.stages == [("predicting", None), ("embedding", None)]
+    assert told.done == [(row, 0) for row in range(1, 41)] * 2
+
+
+def test_the_package_gives_its_public_names():
+    assert set(molweave.__all__) <= set(dir(molweave))
+    assert molweave.Predictor is Predictor
+    assert issubclass(molweave.UserError, Exception)
+    with pytest.raises(AttributeError, match="no attribute 'Predicter'"):
+        _ = molweave.Predicter
+
+
+def test_predicting_does_not_change_the_model_or_its_mode():
+    model = fitted()
+    before = {name: value.clone() for name, value in model.model.members[0].state_dict().items()}
+    model.predict(SMILES)
+    assert not any(member.training for member in model.model.members)
+    after = model.model.members[0].state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_paths_may_be_texts(tmp_path):
+    table = write_table(tmp_path / "new.csv")
+    model = fitted()
+    summary = model.predict_file(str(table), str(tmp_path / "out.csv"))
+    assert summary.rows == 40
+    assert Path(tmp_path / "out.csv").exists()
+    assert np.array_equal(model.embed(str(table)), model.embed(table))
