@@ -11,6 +11,8 @@ from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
 from molweave.training.config import TRAIN_PRESETS, TrainConfig
 
+_FEW_TASKS = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
@@ -19,8 +21,8 @@ class FitOptions:
     Attributes:
         method: name in `molweave.methods.METHODS`, or ``auto``.
         preset: a preset of the method. ``auto`` is ``small``; with method ``auto`` it is what did
-            best on the benchmarks' validation parts: ``robust`` where all tasks are classes, else
-            ``hybrid``.
+            best on the benchmarks' validation parts: ``robust`` for one or two classification tasks,
+            else ``hybrid`` (with 27 tasks the strong bottleneck of ``robust`` loses them).
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -70,7 +72,8 @@ class FitOptions:
     def resolve(self, kinds: Sequence[str]) -> "FitOptions":
         """The same options without ``auto`` in method and preset, for tasks of these kinds."""
         preset = self.preset_name
-        if self.preset == self.method == "auto" and set(kinds) == {"classification"}:
+        few_classes = set(kinds) == {"classification"} and len(kinds) <= _FEW_TASKS
+        if self.preset == self.method == "auto" and few_classes:
             preset = "robust"
         return replace(self, method=self.method_name, preset=preset)
 
