@@ -287,6 +287,15 @@ def test_a_validation_part_of_one_class_is_judged_by_its_loss():
     assert losses[done.best_epoch] == min(losses)
 
 
+def test_a_validation_part_without_labels_keeps_the_last_epoch():
+    part = np.where(frame().index % 5 == 0, "valid", "train")
+    table = frame().assign(part=part)
+    table.loc[part == "valid", "carbons"] = np.nan
+    (done,) = fit("carbons", table=table, split="column:part", training={"epochs": 3}).fits
+    assert (done.metric, done.best_epoch) == ("loss", 2)
+    assert all(math.isnan(record["valid_loss"]) for record in done.history)
+
+
 def test_apply_uses_the_device_of_the_members(monkeypatch):
     """A fit on a GPU scores on the GPU."""
     devices = []

@@ -5,7 +5,7 @@ from fits import frame
 
 from molweave.chem.read import table_from_frame
 from molweave.chem.standardize import Standardizer
-from molweave.data.splits import make_split
+from molweave.data.splits import kfold, make_split
 from molweave.errors import UserError
 from molweave.training.splitting import choose_split
 
@@ -42,6 +42,20 @@ def test_shares(choose, shares, sizes):
     assert [len(part) for part in split.parts.values()] == sizes
     assert sorted(chain(*positions(split))) == list(range(40))
     assert split.kind == "random"
+
+
+def test_folds(choose):
+    folds = [choose(f"k-fold:{fold}/4") for fold in (1, 2, 3, 4)]
+    tested = [split.test.tolist() for split, _ in folds]
+    assert sorted(chain(*tested)) == list(range(40))
+    assert [len(part) for part in tested] == [10] * 4
+    assert positions(folds[1][0]) == positions(kfold(folds[1][1], 4, seed=5)[1])
+
+
+@pytest.mark.parametrize("which", ["0/4", "5/4", "4", "a/b", "1/4/2"])
+def test_folds_that_are_not_there(choose, which):
+    with pytest.raises(UserError, match=f"k-fold:2/5 say; found '{which}'"):
+        choose(f"k-fold:{which}")
 
 
 def test_a_column(choose):
