@@ -11,6 +11,7 @@ import pytest
 from fits import OPTIONS, TINY, fitted, frame, same_weights
 from rdkit import Chem
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -267,6 +268,17 @@ def test_cross_validation_and_grid_search():
     assert search.best_params_ == {"training": {"epochs": 3}}
     expected = search.best_estimator_.predict(SMILES)
     np.testing.assert_array_equal(search.predict(SMILES), expected)
+
+
+def test_calibration_on_top(classifier):
+    calibrated = CalibratedClassifierCV(clone(classifier), cv=2, method="sigmoid")
+    found = calibrated.fit(np.array(SMILES), ALCOHOL).predict_proba(SMILES)
+    np.testing.assert_allclose(found.sum(1), 1)
+
+
+def test_weights_of_samples_are_not_offered(classifier):
+    with pytest.raises(TypeError, match="sample_weight"):
+        classifier.fit(SMILES, ALCOHOL, sample_weight=np.ones(len(SMILES)))
 
 
 def test_embeddings_are_those_of_the_predictor(embedder):

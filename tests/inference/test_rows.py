@@ -6,9 +6,11 @@ import pytest
 from fits import frame
 
 from molweave.chem.read import table_from_smiles
+from molweave.data.dataset import Dataset
 from molweave.errors import UserError
 from molweave.inference import stream
 from molweave.inference.summary import Tally
+from molweave.methods import apply
 
 NUMBERS = ["active_prob", "logp_pred"]
 GOOD = frame()["smiles"].tolist()
@@ -77,6 +79,26 @@ def test_rows_in_chunks_are_rows_at_once(flat):
     for name in NUMBERS:
         np.testing.assert_allclose(found[name], expected[name].reindex(smiles), atol=1e-5)
     assert found["error"].fillna("").tolist() == [expected["error"][text] or "" for text in smiles]
+
+
+def test_large_molecules_are_computed_few_at_a_time(flat_views, monkeypatch):
+    """Attention needs memory that grows with the square of the size."""
+    expected = flat_views.predict(GOOD)
+    batches = []
+
+    def remember(self, indices):
+        batches.append(self.sizes[indices])
+        return collect(self, indices)
+
+    collect = Dataset.batch
+    monkeypatch.setattr(Dataset, "batch", remember)
+    monkeypatch.setattr(apply, "_MOST_PAIRS", 300)
+    found = flat_views.predict(GOOD)
+    assert sum(map(len, batches)) == len(GOOD)
+    assert max(map(len, batches)) > 1
+    assert all(len(sizes) * sizes.max() ** 2 <= 300 for sizes in batches if len(sizes) > 1)
+    numbers = [name for name in expected.columns if expected[name].dtype == float]
+    np.testing.assert_allclose(found[numbers], expected[numbers], atol=1e-5)
 
 
 def test_the_runner_reads_no_further_than_a_chunk_ahead(flat, monkeypatch):

@@ -1,6 +1,6 @@
 """Run trained members over a data set, in its order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,9 @@ import torch
 from molweave.data.dataset import Dataset
 from molweave.data.sampler import bucketed_batches
 from molweave.methods.property_model import PropertyModel
+
+_MOST_PAIRS = 128 * 150**2
+"""Molecules times squared heavy atoms in one batch."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def apply_members(
     with torch.inference_mode():
         for member in members:
             member.eval()
-        for indices in bucketed_batches(dataset.sizes, batch_size, shuffle=False, seed=0, epoch=0):
+        for indices in _batches(dataset.sizes, batch_size):
             batch = dataset.batch(indices).to(torch.device(device))
             present = torch.stack([batch.present[name] for name in first.method.modalities])
             usable[indices] = present.any(0).cpu().numpy()
@@ -68,3 +71,15 @@ def apply_members(
     for member, mode in zip(members, modes, strict=True):
         member.train(mode)
     return Outputs(predictions, embeddings, weights, usable)
+
+
+def _batches(sizes: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Positions of molecules of similar size, few at a time where they are very large.
+
+    Attention over the tokens of a molecule needs memory that grows with the square of its size.
+    """
+    for indices in bucketed_batches(sizes, batch_size, shuffle=False, seed=0, epoch=0):
+        while len(indices):
+            count = max(1, _MOST_PAIRS // int(sizes[indices].max()) ** 2)
+            yield indices[-count:]
+            indices = indices[:-count]
