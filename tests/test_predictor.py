@@ -156,7 +156,6 @@ def test_save_and_load(tmp_path):
 
 def test_a_loaded_model_is_saved_with_all_its_files(tmp_path):
     fitted().save(tmp_path / "m")
-    (tmp_path / "m" / "notes.txt").write_text("mine", encoding="utf-8")
     loaded = Predictor.load(tmp_path / "m")
     loaded.save(tmp_path / "copy")
     one, other = (
@@ -166,6 +165,14 @@ def test_a_loaded_model_is_saved_with_all_its_files(tmp_path):
     assert one == other
     loaded.save(tmp_path / "copy", overwrite=True)
     assert same_weights(Predictor.load(tmp_path / "copy"), fitted())
+
+
+def test_files_of_the_user_in_a_model_folder_are_not_deleted(tmp_path):
+    fitted().save(tmp_path / "m")
+    (tmp_path / "m" / "data.csv").write_text("smiles,y\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"holds other files than a model's \(data.csv\)"):
+        fitted().save(tmp_path / "m", overwrite=True)
+    assert (tmp_path / "m" / "data.csv").exists()
 
 
 def test_a_model_that_lost_its_folder_is_saved_without_report(tmp_path):

@@ -16,6 +16,7 @@ from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import OnRow, PredictSummary, Tally
 from molweave.methods.checkpoint import (
+    MODEL_FILES,
     FittedModel,
     check_folder,
     read_model,
@@ -111,8 +112,6 @@ class Predictor:
             check_folder(folder, overwrite=overwrite)
         names = [targets] if isinstance(targets, str) else list(targets)
         checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
-        if checkpoint is not None and checkpoint.exists() and not resume:
-            shutil.rmtree(checkpoint)
         self._result = fit_table(
             _table(data, smiles_column),
             names,
@@ -218,7 +217,8 @@ class Predictor:
 
                 write_fit(self._result, fresh)
             elif self._folder is not None and self._folder.exists():
-                shutil.copytree(self._folder, fresh, dirs_exist_ok=True)
+                for name in MODEL_FILES & {path.name for path in self._folder.iterdir()}:
+                    shutil.copy(self._folder / name, fresh / name)
             write_model(self.runner.model, fresh)
         self._folder = folder
 

@@ -126,8 +126,8 @@ def scripted(monkeypatch, scores: list[float]) -> None:
         (2, [1, 3, 2, 4, 3, 3, 9], 6, 3, "patience"),
         (1, [3, 2, 9], 2, 0, "patience"),
         (0, [9, 3, 2, 2, 1, 0, 0, 0], 8, 0, "epochs"),
-        (3, [1, 1, 1, 1, 1, 1, 1, 1], 8, 7, "epochs"),
-        (2, [-math.inf] * 8, 8, 7, "epochs"),
+        (3, [1, 1, 1, 1, 1, 1, 1, 1], 4, 3, "patience"),
+        (2, [-math.inf] * 8, 3, 2, "patience"),
     ],
 )
 def test_early_stopping(monkeypatch, patience, scores, trained, best, stopped):
@@ -287,13 +287,26 @@ def test_a_validation_part_of_one_class_is_judged_by_its_loss():
     assert losses[done.best_epoch] == min(losses)
 
 
-def test_a_validation_part_without_labels_keeps_the_last_epoch():
+def test_a_validation_part_without_labels_is_refused():
     part = np.where(frame().index % 5 == 0, "valid", "train")
     table = frame().assign(part=part)
     table.loc[part == "valid", "carbons"] = np.nan
-    (done,) = fit("carbons", table=table, split="column:part", training={"epochs": 3}).fits
-    assert (done.metric, done.best_epoch) == ("loss", 2)
-    assert all(math.isnan(record["valid_loss"]) for record in done.history)
+    with pytest.raises(UserError, match="no molecule of the valid part can be used"):
+        fit("carbons", table=table, split="column:part", training={"epochs": 3})
+
+
+def test_molecules_without_a_label_are_not_trained_on():
+    """They would count in the self-supervised terms and in the size of the split."""
+    part = np.where(frame().index % 5 == 0, "valid", "train")
+    table = frame().assign(part=part)
+    table.loc[table.index % 3 == 1, "carbons"] = np.nan
+    result = fit("carbons", table=table, split="column:part", training={"epochs": 1})
+    labelled = table.dropna(subset="carbons")
+    assert len(result.split.train) == (labelled.part == "train").sum()
+    assert len(result.split.valid) == (labelled.part == "valid").sum()
+    assert result.model.spec.tasks[0].mean == pytest.approx(
+        labelled.carbons[labelled.part == "train"].mean()
+    )
 
 
 def test_apply_uses_the_device_of_the_members(monkeypatch):

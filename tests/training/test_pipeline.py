@@ -124,7 +124,7 @@ def test_molecules_without_any_view_are_left_out():
     short = (lengths <= 6).to_numpy()
     sizes = model.info()["record"]["split"]["sizes"]
     assert sum(sizes.values()) == 40 - short.sum()
-    note = f"{short.sum()} molecules left out, without any view (geometry: no conformer: too short)"
+    note = f"{short.sum()} molecules left out, without any view"
     assert note in told
     assert note in model.info()["record"]["split"]["notes"]
     found = model.predict(frame()["smiles"].tolist())

@@ -54,7 +54,8 @@ Kind = Annotated[
     ),
 ]
 SplitName = Annotated[
-    str | None, option("--split", DATA, "scaffold, scaffold-balanced or random.", "NAME")
+    str | None,
+    option("--split", DATA, "scaffold, scaffold-balanced, random, or k-fold:2/5.", "NAME"),
 ]
 SplitColumn = Annotated[
     str | None,

@@ -280,8 +280,9 @@ def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Frac
 
 def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
     order = np.random.default_rng(seed).permutation(len(molecules))
-    train = int(fractions[0] * len(molecules))
-    both = int((fractions[0] + fractions[1]) * len(molecules)) if fractions[2] else len(molecules)
+    train = int(round(fractions[0] * len(molecules), 9))
+    both = int(round((fractions[0] + fractions[1]) * len(molecules), 9))
+    both = both if fractions[2] else len(molecules)
     part_of = np.full(len(molecules), 2)
     part_of[order[:train]] = 0
     part_of[order[train:both]] = 1

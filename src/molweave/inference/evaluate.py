@@ -6,7 +6,7 @@ import numpy as np
 
 from molweave.chem.table import Table
 from molweave.data.scores import score_tasks
-from molweave.data.targets import parse_targets
+from molweave.data.targets import check_classes, parse_targets
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
@@ -41,6 +41,9 @@ def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None)
     truth = parse_targets(table.columns, table, [task.name for task in tasks])
     if not len(truth):
         raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
+    if np.isnan(truth).all():
+        raise UserError(f"{table.name} has no row with a label; there is nothing to compare")
+    check_classes(truth, [task.name for task in tasks], [task.kind for task in tasks])
     predictions = np.full(truth.shape, np.nan)
     for index, row in enumerate(runner.rows(table)):
         tally.add(row)

@@ -134,8 +134,8 @@ def pick_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(device for device, found in there.items() if found)
-    kind = name.partition(":")[0]
-    if not there.get(kind):
+    kind, _, index = name.partition(":")
+    if not there.get(kind) or (index and (kind != "cuda" or not index.isdecimal())):
         known = ", ".join(device for device, found in there.items() if found)
         raise UserError(f"there is no device {name!r} here; use auto or one of {known}")
     return torch.device(name)

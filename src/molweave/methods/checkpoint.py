@@ -23,6 +23,18 @@ from molweave.methods.config import replace_fields
 from molweave.methods.property_model import PropertyModel
 
 FORMAT_VERSION = 1
+MODEL_FILES = frozenset(
+    {
+        "README.md",
+        "config.json",
+        "history.csv",
+        "metrics.json",
+        "model.safetensors",
+        "report.html",
+        "split.json",
+    }
+)
+"""What a model folder may hold; anything else is the user's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +107,14 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         raise UserError(f"{folder} exists; choose another name or allow overwriting it")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder; choose another name")
-    if folder.exists() and not (folder / "config.json").exists() and any(folder.iterdir()):
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if found and "config.json" not in found:
         raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
+    if others := found - MODEL_FILES:
+        raise UserError(
+            f"{folder} holds other files than a model's ({min(others)}), which overwriting would "
+            "delete; choose another name"
+        )
     _make_beside(folder).rmdir()
 
 
@@ -168,7 +186,12 @@ def read_model(folder: Path) -> FittedModel:
         raise UserError(
             f"cannot read the weights {path} ({_line(error)}); the folder is damaged, copy it again"
         ) from error
-    members = tuple(build_member(spec) for _ in range(spec.members))
+    try:
+        members = tuple(build_member(spec) for _ in range(spec.members))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder / 'config.json'} is damaged ({_line(error)}); copy it again"
+        ) from error
     try:
         _together(members).load_state_dict(tensors)
     except RuntimeError as error:

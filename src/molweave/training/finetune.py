@@ -28,6 +28,7 @@ from molweave.training.state import (
     TrainState,
     load_state,
     optimizer_tensors,
+    remove_state,
     restore_optimizer,
     save_state,
 )
@@ -57,11 +58,12 @@ class Fit:
 
 def make_fabric(device: str, precision: str) -> Fabric:
     """One device of the asked kind; ``auto`` takes a GPU where there is one."""
-    accelerator = "cuda" if device.startswith("cuda") else device
+    accelerator, _, index = device.partition(":")
     if precision == "auto":
         on_gpu = accelerator in ("auto", "cuda") and torch.cuda.is_available()
         precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
+    devices = [int(index)] if index else 1
+    return Fabric(accelerator=accelerator, devices=devices, precision=precision)  # type: ignore[arg-type]
 
 
 def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarray) -> str:
@@ -186,12 +188,17 @@ class Trainer:
         state, config = self.state, self.config
         if state.epoch >= config.epochs:
             return "epochs"
-        if config.patience and state.epoch - 1 - state.best_epoch >= config.patience:
+        if config.patience and state.epoch - 1 - state.gain_epoch >= config.patience:
             return "patience"
         elapsed = time.monotonic() - started
         if state.epoch and config.max_minutes and elapsed >= 60 * config.max_minutes:
             return "time"
         return None
+
+    def _merit(self, value: float) -> float:
+        """The score with a sign that makes larger better."""
+        better = self.metric != "loss" and METRICS[self.metric].greater_is_better
+        return value if better else -value
 
     def _train_epoch(self) -> dict[str, float]:
         epoch = self.state.epoch
@@ -235,6 +242,8 @@ class Trainer:
             current = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.model.load_state_dict(self.average.weights)
         score = self._score(record)
+        if self.state.best_score is None or score > self.state.best_score:
+            self.state.gain_epoch = self.state.epoch
         if self.state.best_score is None or score >= self.state.best_score:
             self.state.best_score = score
             self.state.best_epoch = self.state.epoch
@@ -251,14 +260,11 @@ class Trainer:
         part = self.dataset.subset(valid)
         outputs = apply_members([self.model], part, device=self.fabric.device)
         if self.metric == "loss":
-            value, better = _mixed_loss(self.model, outputs.predictions[0], part.labels), False
+            value = _mixed_loss(self.model, outputs.predictions[0], part.labels)
         else:
             value = evaluate(self.metric, part.labels, outputs.predictions[0]).value
-            better = METRICS[self.metric].greater_is_better
         record[f"valid_{self.metric}"] = value
-        if np.isnan(value):
-            return -np.inf
-        return value if better else -value
+        return -np.inf if np.isnan(value) else self._merit(value)
 
     def _save(self) -> None:
         if self.checkpoint is None:
@@ -271,7 +277,9 @@ class Trainer:
 
     def _resume(self) -> None:
         found = None
-        if self.resume and self.checkpoint is not None:
+        if self.checkpoint is not None and not self.resume:
+            remove_state(self.checkpoint)
+        elif self.checkpoint is not None:
             found = load_state(self.checkpoint, self.state.fingerprint)
         if found is None:
             return

@@ -21,8 +21,8 @@ class FitOptions:
     Attributes:
         method: name in `molweave.methods.METHODS`, or ``auto``.
         preset: a preset of the method. ``auto`` is ``small``; with method ``auto`` it is what did
-            best on the benchmarks' validation parts: ``robust`` for one or two classification tasks,
-            else ``hybrid`` (with 27 tasks the strong bottleneck of ``robust`` loses them).
+            best on the benchmarks' validation parts: ``robust`` for one or two classification
+            tasks, else ``hybrid`` (with 27 tasks the bottleneck of ``robust`` loses them).
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -124,11 +124,15 @@ class FitOptions:
             words += ["--modalities", ",".join(self.modalities)]
         for flag, changes in (("--set", self.method_options), ("--train", self.training)):
             for name, value in changes.items():
-                words += [flag, f"{name}={value}"]
+                words += [flag, f"{name}={_plain(value)}"]
         kinds = {self.kinds: ""} if isinstance(self.kinds, str) else self.kinds or {}
         for name, kind in kinds.items():
             words += ["--kind", f"{name}={kind}" if kind else name]
         return shlex.join([*words, "--out", "model"])
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _split_flags(split: str) -> list[str]:

@@ -152,21 +152,13 @@ def fit_table(
         )
     kinds = find_kinds(data.targets, names, options.kinds)
     options = options.resolve(kinds)
-    kinds_by_name = dict(zip(names, kinds, strict=True))
-    tasks = fit_tasks(data.targets, split.train, names, kinds)
-    choose_metric(options.train_config, tasks, data.targets[split.valid])
-    findings = audit(
-        data.molecules,
-        data.targets,
-        names,
-        rejected=data.rejected,
-        kinds=kinds_by_name,
-        split=split,
-    ).summary
-    for line in (*_describe(data, split), *findings):
-        events.message(line)
+    unlabelled = np.isnan(data.targets).all(axis=1)
+    split = _leave_out(split, unlabelled, "without any label", events)
+    _check_split(data, split, names, kinds, options)
+    findings = _audit(data, split, names, kinds, events)
     dataset = _make_dataset(data, options, events)
-    split = _leave_out_unusable(split, dataset, events)
+    split = _leave_out(split, _viewless(dataset, events), "without any view", events)
+    tasks = _check_split(data, split, names, kinds, options)
     spec = _make_spec(options, tasks, data, split, dataset)
     fits, members = [], []
     for number in range(options.ensemble):
@@ -189,11 +181,36 @@ def fit_table(
     )
 
 
-def _describe(data: TrainingTable, split: Split) -> list[str]:
-    return [
-        f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules",
-        f"split {split.kind}: {'; '.join(split.notes)}",
-    ]
+def _check_split(
+    data: TrainingTable,
+    split: Split,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    options: FitOptions,
+) -> tuple[Task, ...]:
+    """The tasks, scaled by the training part; refuses parts that cannot be trained or chosen on."""
+    tasks = fit_tasks(data.targets, split.train, names, kinds)
+    choose_metric(options.train_config, tasks, data.targets[split.valid])
+    return tasks
+
+
+def _audit(
+    data: TrainingTable, split: Split, names: Sequence[str], kinds: Sequence[str], events: Events
+) -> tuple[str, ...]:
+    """Tell what the data are like, and give the lines of the audit."""
+    findings = audit(
+        data.molecules,
+        data.targets,
+        names,
+        rejected=data.rejected,
+        kinds=dict(zip(names, kinds, strict=True)),
+        split=split,
+    ).summary
+    events.message(f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules")
+    events.message(f"split {split.kind}: {'; '.join(split.notes)}")
+    for line in findings:
+        events.message(line)
+    return findings
 
 
 def _make_dataset(data: TrainingTable, options: FitOptions, events: Events) -> Dataset:
@@ -208,23 +225,30 @@ def _make_dataset(data: TrainingTable, options: FitOptions, events: Events) -> D
     )
 
 
-def _leave_out_unusable(split: Split, dataset: Dataset, events: Events) -> Split:
-    """The split without molecules that have no view at all; `predict` rejects those as well."""
-    lacking = [all(isinstance(v, Missing) for v in sample.values()) for sample in dataset.samples]
-    if not any(lacking):
-        return split
+def _viewless(dataset: Dataset, events: Events) -> np.ndarray:
+    """Which molecules have no view at all, bool (molecules,); tells which views are missing."""
     reasons = Counter(
         f"{name}: {view.reason}"
-        for sample, none in zip(dataset.samples, lacking, strict=True)
+        for sample in dataset.samples
         for name, view in sample.items()
-        if none and isinstance(view, Missing)
+        if isinstance(view, Missing)
     )
-    note = f"{counted(sum(lacking), 'molecule')} left out, without any view ({next(iter(reasons))})"
-    keep = ~np.array(lacking)
-    parts = {name: part[keep[part]] for name, part in split.parts.items()}
+    for reason, count in reasons.most_common():
+        events.message(f"{counted(count, 'molecule')} without {reason}")
+    return np.array(
+        [all(isinstance(view, Missing) for view in sample.values()) for sample in dataset.samples]
+    )
+
+
+def _leave_out(split: Split, unusable: np.ndarray, why: str, events: Events) -> Split:
+    """The split without the molecules of a mask; a part that must not be empty is checked."""
+    if not unusable.any():
+        return split
+    note = f"{counted(int(unusable.sum()), 'molecule')} left out, {why}"
+    parts = {name: part[~unusable[part]] for name, part in split.parts.items()}
     for name in ("train", "valid"):
         if not len(parts[name]):
-            raise UserError(f"no molecule of the {name} part can be used: {note}; add a modality")
+            raise UserError(f"no molecule of the {name} part can be used: {note}")
     events.message(note)
     return replace(split, **parts, notes=(*split.notes, note))
 

@@ -24,7 +24,8 @@ class TrainState:
         tensors: named groups of tensors: ``model``, ``average``, ``best`` (weights) and
             ``optimizer`` (its moments, by parameter number).
         best_score: best validation score so far, larger is better; None before the first.
-        best_epoch: the epoch (0-based) it belongs to.
+        best_epoch: the last epoch (0-based) that reached it.
+        gain_epoch: the first epoch that reached it; patience counts from there.
         history: one mapping per epoch: losses, scores, seconds.
         fingerprint: names the data, configuration and seed of the run; a state of another run is
             refused.
@@ -34,6 +35,7 @@ class TrainState:
     tensors: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     best_score: float | None = None
     best_epoch: int = -1
+    gain_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
     fingerprint: str = ""
 
@@ -71,6 +73,7 @@ def _write(state: TrainState, folder: Path) -> None:
         "epoch": state.epoch,
         "best_score": state.best_score,
         "best_epoch": state.best_epoch,
+        "gain_epoch": state.gain_epoch,
         "history": state.history,
         "fingerprint": state.fingerprint,
         "groups": sorted(state.tensors),
@@ -106,9 +109,16 @@ def load_state(folder: Path, fingerprint: str) -> TrainState | None:
         tensors=tensors,
         best_score=plain["best_score"],
         best_epoch=plain["best_epoch"],
+        gain_epoch=plain["gain_epoch"],
         history=list(plain["history"]),
         fingerprint=fingerprint,
     )
+
+
+def remove_state(folder: Path) -> None:
+    """Forget the state in ``folder``, if there is one."""
+    for suffix in ("", ".new", ".old"):
+        shutil.rmtree(folder.with_name(folder.name + suffix), ignore_errors=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
