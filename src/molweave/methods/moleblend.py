@@ -24,7 +24,7 @@ from molweave.nn.pair_bias import DistanceBias, PathBias
 from molweave.nn.pairs import pad_pairs, runs
 from molweave.shapes import Bool, Float, Tensor
 
-PAIR_BUDGET = 2**20
+PAIR_BUDGET = 2**18
 """Padded pairs that are encoded at once: one large molecule does not make its batch mates large."""
 
 
