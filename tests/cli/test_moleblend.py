@@ -1,5 +1,8 @@
 """MoleBLEND from the command line: 2D without conformers, and mistakes."""
 
+import csv
+from pathlib import Path
+
 import pytest
 
 from molweave.data import dataset
@@ -19,11 +22,12 @@ def test_fits_and_predicts_2d_without_a_single_conformer(cli, table, monkeypatch
     assert (done.code, done.err) == (0, "")
     done = cli("predict", "model", table, "--out", "new.csv", "--details", "--quiet")
     assert (done.code, done.err) == (0, "")
-    with open("new.csv", encoding="utf-8") as file:
-        header, *rows = file.read().splitlines()
-    assert header.endswith(",alcohol_prob,weight_relations,missing,error")
+    with Path("new.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 44
-    assert all(row.endswith(",1.0,,") for row in rows)
+    assert {float(row["weight_relations"]) for row in rows} == {1.0}
+    assert {row["missing"] + row["error"] for row in rows} == {""}
+    assert all(0 < float(row["alcohol_prob"]) < 1 for row in rows)
 
 
 @pytest.mark.parametrize(
