@@ -7,10 +7,27 @@ import pytest
 
 from molweave.data import dataset
 
-TINY = (
-    "--method moleblend --set width=16 --set layers=1 --set heads=2 --set feed_forward=16 "
-    "--split random --epochs 1 --device cpu --workers 1 --quiet"
-).split()
+TINY = [
+    "--method",
+    "moleblend",
+    "--set",
+    "width=16",
+    "--set",
+    "layers=1",
+    "--set",
+    "heads=2",
+    "--set",
+    "feed_forward=16",
+    "--split",
+    "random",
+    "--epochs",
+    "1",
+    "--device",
+    "cpu",
+    "--workers",
+    "1",
+    "--quiet",
+]
 
 
 def test_fits_and_predicts_2d_without_a_single_conformer(cli, table, monkeypatch):
