@@ -65,6 +65,7 @@ CASES = [
     Case("dmmrl", "paper", {"fusion": "concat", "modalities": ("geometry", "graph")}),
     Case("dmmrl", "paper", {"orthogonality": "cosine", "modalities": ("sequence", "graph")}),
     *(Case("dmmrl", "small", {"modalities": (name,)}) for name in ALL),
+    *(Case("moleblend", "small", {"views": views}) for views in ("3d", "both", "blend")),
 ]
 
 

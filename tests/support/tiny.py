@@ -30,7 +30,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "hidden": 16,
         "shared": 8,
         "private": 8,
-    }
+    },
+    "moleblend": {"width": 16, "layers": 2, "heads": 2, "feed_forward": 16, "kernels": 16},
 }
 """What makes a preset of a method small enough for a test."""
 

@@ -44,11 +44,16 @@ def fit(
             "SOURCE",
         ),
     ] = None,
-    method: Annotated[str | None, option("--method", MODEL, "auto or dmmrl.", "NAME")] = None,
+    method: Annotated[
+        str | None, option("--method", MODEL, "auto, dmmrl or moleblend.", "NAME")
+    ] = None,
     preset: Annotated[
         str | None,
         option(
-            "--preset", MODEL, "auto, small, hybrid or robust (with descriptors), or paper.", "NAME"
+            "--preset",
+            MODEL,
+            "auto, small, paper; dmmrl: hybrid, robust (with descriptors); moleblend: base.",
+            "NAME",
         ),
     ] = None,
     modalities: Annotated[

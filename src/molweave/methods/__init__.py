@@ -6,6 +6,8 @@ from typing import Any
 from molweave.methods.base import Method
 from molweave.methods.dmmrl import DMMRL
 from molweave.methods.dmmrl_config import DMMRL_PRESETS, DMMRLConfig
+from molweave.methods.moleblend import MoleBLEND
+from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, MoleBLENDConfig
 
 
 @dataclass(frozen=True)
@@ -25,5 +27,12 @@ METHODS: dict[str, MethodEntry] = {
         dict(DMMRL_PRESETS),
         "DMMRL: Disentangled Multi-Modal Representation Learning via Variational Autoencoders for "
         "Molecular Property Prediction. arXiv, 2026.",
+    ),
+    "moleblend": MethodEntry(
+        MoleBLEND,
+        MoleBLENDConfig,
+        dict(MOLEBLEND_PRESETS),
+        "MoleBLEND: Multimodal Molecular Pretraining via Modality Blending. ICLR, 2024. "
+        "arXiv:2307.06235.",
     ),
 }

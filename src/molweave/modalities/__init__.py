@@ -4,6 +4,7 @@ from molweave.modalities.base import AnyModality
 from molweave.modalities.descriptors import DescriptorsModality
 from molweave.modalities.geometry import GeometryModality
 from molweave.modalities.graph import GraphModality
+from molweave.modalities.relations import RelationsModality
 from molweave.modalities.sequence import SequenceModality
 
 MODALITIES: dict[str, type[AnyModality]] = {
@@ -11,4 +12,5 @@ MODALITIES: dict[str, type[AnyModality]] = {
     "graph": GraphModality,
     "geometry": GeometryModality,
     "descriptors": DescriptorsModality,
+    "relations": RelationsModality,
 }

@@ -1,0 +1,169 @@
+"""MoleBLEND: one Transformer over blended 2D and 3D relations of atom pairs.
+
+Source: Yu et al., "Multimodal Molecular Pretraining via Modality Blending", ICLR 2024
+(arXiv:2307.06235). docs/methods/moleblend.md maps the equations to the code and lists where this
+implementation parts from the paper and from the released code.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, cast
+
+import torch
+
+from molweave.data.batch import Batch
+from molweave.methods.base import Encoding, Method, Term
+from molweave.methods.moleblend_config import MoleBLENDConfig
+from molweave.methods.moleblend_recovery import BlendedEncoding, Recovery
+from molweave.modalities import relations
+from molweave.modalities.geometry import GeometryPart
+from molweave.modalities.relations import RelationsPart
+from molweave.nn.encoders.pair_transformer import PairTransformer
+from molweave.nn.fusion.blend import blend, show
+from molweave.nn.objectives.relations import Score
+from molweave.nn.pair_bias import DistanceBias, PathBias
+from molweave.nn.pairs import pad_pairs, runs
+from molweave.shapes import Bool, Float, Tensor
+
+PAIR_BUDGET = 2**18
+"""Padded pairs that are encoded at once: one large molecule does not make its batch mates large."""
+
+
+def build_encoder(config: MoleBLENDConfig) -> PairTransformer:
+    """The encoder of these sizes; it holds the 3D biases only where the views need them."""
+    paths = PathBias(
+        spd_classes=relations.UNREACHABLE + 1,
+        bonds=relations.BONDS,
+        bond_cardinalities=relations.BOND_CARDINALITIES,
+        hops=relations.HOPS,
+        heads=config.heads,
+    )
+    distances = None
+    if config.views != "2d":
+        distances = DistanceBias(
+            elements=relations.ATOM_CARDINALITIES[0],
+            kernels=config.kernels,
+            reach=config.reach,
+            heads=config.heads,
+            width=config.width,
+        )
+    return PairTransformer(
+        atom_cardinalities=relations.ATOM_CARDINALITIES,
+        paths=paths,
+        distances=distances,
+        width=config.width,
+        layers=config.layers,
+        heads=config.heads,
+        feed_forward=config.feed_forward,
+        dropout=config.encoder_dropout,
+        drop_path=config.drop_path,
+    )
+
+
+class MoleBLEND(Method):
+    r"""A pair-biased Transformer that reads 2D relations, 3D relations, both, or a blend.
+
+    With `MoleBLENDConfig.views` ``blend``, in training, every pair of atoms shows one relation of
+    three, drawn at random, coordinates carry noise, and `objectives` are the recovery of all
+    relations and of the noise:
+
+    .. math:: \lambda_{spd} L_{spd} + \lambda_{edge} L_{edge} + \lambda_{distance} L_{distance}
+        + \lambda_{denoise} L_{denoise}
+
+    Otherwise relations are read as they are, nothing is random but dropout, and there are no
+    objectives. The embedding is the state of the virtual graph token.
+    """
+
+    name: ClassVar[str] = "moleblend"
+
+    def __init__(self, config: MoleBLENDConfig) -> None:
+        """Build the network with fresh weights."""
+        super().__init__()
+        self.config = config
+        self.modalities = config.modalities
+        self.embedding_dim = config.width
+        self.encoder = build_encoder(config)
+        self.recovery = Recovery(config) if config.views == "blend" else None
+
+    def encode(self, batch: Batch) -> Encoding:
+        """The graph token of every molecule; blended in the training of a blending network only.
+
+        A molecule without a conformer is read from its 2D relations. The modalities have no
+        weights in this method: those that a molecule has share alike.
+        """
+        if self.training and self.recovery is not None:
+            return self.blended(batch)
+        views = self.config.views
+        part, positions, placed = self._parts(batch)
+        graphs = []
+        for run in runs(part.sizes, PAIR_BUDGET):
+            pairs = pad_pairs(part, positions, placed, run)
+            shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
+            graphs.append(self.encoder(pairs, shown).graph)
+        return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
+
+    def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
+        """Encode a random blend of the relations; validation of a pre-training calls it directly.
+
+        Args:
+            batch: the molecules.
+            generator: of the random numbers, on the batch's device; None for torch's own.
+        """
+        config = self.config
+        part, positions, placed = self._parts(batch)
+        pairs = pad_pairs(part, positions, placed, slice(0, len(part.sizes)))
+        shown = blend(
+            placed,
+            pairs.real.shape[1],
+            pairs=config.shown,
+            spatial_atoms=config.show_spatial_atom,
+            symmetric=config.symmetric,
+            generator=generator,
+        )
+        noise = config.noise * torch.randn(
+            pairs.positions.shape, device=positions.device, generator=generator
+        )
+        noise = noise * (pairs.real & placed[:, None])[..., None]
+        states = self.encoder(replace(pairs, positions=pairs.positions + noise), shown)
+        return BlendedEncoding(
+            embedding=states.graph,
+            modalities=self.modalities,
+            weights=self._weights(batch),
+            pairs=pairs,
+            shown=shown,
+            noise=noise,
+            states=states,
+        )
+
+    def objectives(self, encoding: Encoding, batch: Batch, progress: float) -> dict[str, Term]:
+        """The recovery of a blended encoding (see `Recovery`); nothing for any other."""
+        if self.recovery is None or not isinstance(encoding, BlendedEncoding):
+            return {}
+        return self.recovery.terms(encoding)
+
+    def recovered(self, encoding: BlendedEncoding) -> dict[str, Score]:
+        """How well hidden and visible relations are recovered, see `Recovery.scores`.
+
+        Raises:
+            ValueError: this network has no heads for it.
+        """
+        if self.recovery is None:
+            raise ValueError("only a network with views=blend recovers relations")
+        return self.recovery.scores(encoding)
+
+    def _parts(
+        self, batch: Batch
+    ) -> tuple[RelationsPart, Float[Tensor, "A 3"], Bool[Tensor, " B"]]:
+        """Relations, positions of all atoms (0 where there are none), and who has positions."""
+        part = cast(RelationsPart, batch.parts["relations"])
+        positions = torch.zeros(len(part.atoms), 3, device=part.atoms.device)
+        if "geometry" not in self.modalities or "geometry" not in batch.parts:
+            return part, positions, torch.zeros_like(batch.present["relations"])
+        placed = batch.present["geometry"]
+        sizes = torch.tensor(part.sizes, device=placed.device)
+        owned = placed.repeat_interleave(sizes, output_size=len(positions))
+        found = cast(GeometryPart, batch.parts["geometry"]).positions
+        return part, positions.masked_scatter(owned[:, None], found), placed
+
+    def _weights(self, batch: Batch) -> Float[Tensor, "B V"]:
+        present = torch.stack([batch.present[name] for name in self.modalities], dim=1).float()
+        return present / present.sum(1, keepdim=True)

@@ -1,0 +1,130 @@
+"""Configuration of MoleBLEND: views, sizes, blending, loss weights and presets."""
+
+import math
+from dataclasses import dataclass, replace
+
+from molweave.errors import UserError
+
+VIEWS: dict[str, tuple[str, ...]] = {
+    "2d": ("relations",),
+    "3d": ("relations", "geometry"),
+    "both": ("relations", "geometry"),
+    "blend": ("relations", "geometry"),
+}
+"""What a network reads, and the modalities that it takes."""
+
+_COUNTS = ("layers", "heads", "feed_forward")
+_PROBABILITIES = ("show_spd", "show_edge", "show_distance", "show_spatial_atom")
+_TERMS = ("spd", "edge", "distance", "denoise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleBLENDConfig:
+    """Sizes, blending and loss weights of MoleBLEND; the defaults are the paper's sizes.
+
+    Attributes:
+        views: ``2d`` reads shortest paths and bonds, and needs no conformer; ``3d`` distances;
+            ``both`` adds them up; ``blend`` is the pre-training: one relation drawn per pair in
+            training, and the recovery of all as objectives (in evaluation it reads as ``both``).
+        width: of the atom states and of the embedding.
+        layers: Transformer layers.
+        heads: attention heads.
+        feed_forward: hidden width of the layers' second half.
+        kernels: Gaussians of a distance.
+        reach: distance of the last Gaussian at the start, in angstrom.
+        encoder_dropout: of attention weights and activations.
+        drop_path: probability that a layer's branch is left out of a molecule in training.
+        dropout: of the property head.
+        show_spd: probability that a pair shows its shortest-path distance.
+        show_edge: probability that it shows the bonds of its path.
+        show_distance: probability that it shows its distance.
+        show_spatial_atom: probability that an atom shows its 3D feature, else its 2D feature.
+        symmetric: draw once for both directions of a pair.
+        noise: standard deviation of the noise on the coordinates, in angstrom.
+        spd: weight of the recovery of the shortest-path distance.
+        edge: weight of the recovery of the bonds.
+        distance: weight of the recovery of the distance.
+        denoise: weight of the recovery of the noise.
+    """
+
+    views: str = "2d"
+    width: int = 768
+    layers: int = 12
+    heads: int = 32
+    feed_forward: int = 768
+    kernels: int = 128
+    reach: float = 16.0
+    encoder_dropout: float = 0.1
+    drop_path: float = 0.1
+    dropout: float = 0.1
+    show_spd: float = 0.2
+    show_edge: float = 0.2
+    show_distance: float = 0.6
+    show_spatial_atom: float = 0.6
+    symmetric: bool = False
+    noise: float = 0.2
+    spd: float = 1.0
+    edge: float = 1.0
+    distance: float = 1.0
+    denoise: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.views not in VIEWS:
+            raise UserError(f"views must be one of {', '.join(VIEWS)}; found {self.views!r}")
+        self._check_numbers()
+        self._check_probabilities()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the views need."""
+        return VIEWS[self.views]
+
+    @property
+    def shown(self) -> tuple[float, float, float]:
+        """The probabilities of the three relations of a pair."""
+        return (self.show_spd, self.show_edge, self.show_distance)
+
+    def _check_numbers(self) -> None:
+        for names, lowest in (
+            (_COUNTS, 1),
+            (("width", "kernels"), 2),
+            ((*_TERMS, "noise"), 0),
+        ):
+            for name in names:
+                if getattr(self, name) < lowest:
+                    raise UserError(
+                        f"moleblend needs {name} of at least {lowest}; found {getattr(self, name)}"
+                    )
+        if not self.reach > 0:
+            raise UserError(f"reach must be above 0; found {self.reach}")
+        if self.width % 2 or self.width % self.heads:
+            raise UserError(
+                f"width must be even and a multiple of heads; found width {self.width}, "
+                f"heads {self.heads}"
+            )
+        if self.denoise > 0 and self.noise == 0:
+            raise UserError("denoise needs noise above 0; set denoise=0 to train without noise")
+
+    def _check_probabilities(self) -> None:
+        for name in ("encoder_dropout", "drop_path", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is a probability; found {getattr(self, name)}")
+        if not math.isclose(sum(self.shown), 1.0, abs_tol=1e-6):
+            spd, edge, distance = self.shown
+            raise UserError(
+                "show_spd, show_edge and show_distance must add up to 1; found "
+                f"{spd} + {edge} + {distance} = {sum(self.shown):g}"
+            )
+
+
+_PAPER = MoleBLENDConfig()
+
+MOLEBLEND_PRESETS: dict[str, MoleBLENDConfig] = {
+    "small": replace(_PAPER, width=256, layers=6, heads=8, feed_forward=512),
+    "base": replace(_PAPER, width=512, layers=12, heads=16, feed_forward=1024),
+    "paper": _PAPER,
+}

@@ -1,0 +1,65 @@
+"""Recovering the relations of atom pairs: losses over masked pairs, and scores of the recovery."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from molweave.shapes import Bool, Float, Int, Tensor
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean that can be taken over many batches: sums of totals over sums of counts."""
+
+    total: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+
+    def __add__(self, other: "Score") -> "Score":
+        """The score of both together."""
+        return Score(self.total + other.total, self.count + other.count)
+
+    @property
+    def mean(self) -> float:
+        """NaN when nothing was counted."""
+        return float(self.total / self.count) if self.count > 0 else float("nan")
+
+
+def score(values: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Score:
+    """Sum and number of the values where ``mask`` is True."""
+    return Score(torch.where(mask, values, 0.0).sum(), mask.sum().to(values.dtype))
+
+
+def masked_mean(values: Float[Tensor, "..."], mask: Bool[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Mean of the values where ``mask`` is True; 0 where it never is."""
+    found = score(values, mask)
+    return found.total / found.count.clamp(min=1)
+
+
+def class_loss(
+    logits: Float[Tensor, "N C ..."], target: Int[Tensor, "N ..."], mask: Bool[Tensor, "N ..."]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy over the masked pairs (shortest-path distance, bonds of a path)."""
+    losses = functional.cross_entropy(logits.float(), target, reduction="none")
+    return masked_mean(losses, mask)
+
+
+def distance_loss(
+    predicted: Float[Tensor, "N n n"], distance: Float[Tensor, "N n n"], mask: Bool[Tensor, "N n n"]
+) -> Float[Tensor, ""]:
+    """Mean smooth L1 error over the masked pairs: quadratic below 1 angstrom, linear above."""
+    losses = functional.smooth_l1_loss(predicted.float(), distance, reduction="none")
+    return masked_mean(losses, mask)
+
+
+def denoise_loss(
+    predicted: Float[Tensor, "N n 3"], noise: Float[Tensor, "N n 3"], mask: Bool[Tensor, "N n"]
+) -> Float[Tensor, ""]:
+    r"""Mean over the masked atoms of :math:`1 - \cos(u_i, \epsilon_i - mean_j \epsilon_j)`.
+
+    The mean of a molecule's noise is a translation, which no displacement between atoms can show.
+    """
+    inside = torch.where(mask[..., None], noise, 0.0)
+    centre = inside.sum(1, keepdim=True) / mask.sum(1).clamp(min=1)[:, None, None]
+    cosine = functional.cosine_similarity(predicted.float(), inside - centre, dim=-1)
+    return masked_mean(1 - cosine, mask)
