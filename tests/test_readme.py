@@ -52,12 +52,12 @@ def folder(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copytree(BUNDLED, tmp_path / "src" / "molweave" / "data" / "bundled")
     shutil.copy(ROOT / "examples" / "new_molecules.csv", tmp_path / "new.csv")
-    for name, entry in METHODS.items():
-        for preset, config in entry.presets.items():
-            small = replace(config, **TINY, modalities=("graph",))
-            monkeypatch.setitem(entry.presets, preset, small)
-            training = replace(TRAIN_PRESETS[(name, preset)], epochs=1, batch_size=256)
-            monkeypatch.setitem(TRAIN_PRESETS, (name, preset), training)
+    presets = METHODS["dmmrl"].presets
+    for preset, config in presets.items():
+        small = replace(config, **TINY, modalities=("graph",))
+        monkeypatch.setitem(presets, preset, small)
+        training = replace(TRAIN_PRESETS[("dmmrl", preset)], epochs=1, batch_size=256)
+        monkeypatch.setitem(TRAIN_PRESETS, ("dmmrl", preset), training)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
