@@ -17,7 +17,7 @@ LIBRARIES = (
     "jinja2",
     "lightning_fabric",
 )
-VERBS = ("fit", "predict", "embed", "evaluate", "info", "check", "doctor")
+VERBS = ("fit", "predict", "embed", "evaluate", "info", "check", "doctor", "prepare")
 
 
 def libraries_loaded_by(*arguments: object) -> set[str]:
@@ -44,6 +44,11 @@ def test_help_loads_no_library(arguments):
 def test_check_loads_no_network(table):
     loaded = libraries_loaded_by("check", table, "-t", "alcohol", "--split", "scaffold")
     assert loaded <= {"rdkit", "numpy"}
+
+
+def test_prepare_loads_no_network(table, tmp_path):
+    arguments = ("prepare", table, "--out", tmp_path / "shards", "--conformers", "none", "--quiet")
+    assert libraries_loaded_by(*arguments) <= {"rdkit", "numpy", "pyarrow", "pandas"}
 
 
 def test_doctor_loads_what_it_tests():

@@ -16,6 +16,9 @@ ALGORITHM = "1"
 """Version of everything below that decides coordinates; part of every cache key."""
 
 FORCE_FIELDS = ("mmff94", "uff", "none")
+COORDINATE_SOURCES = ("input", "generate", "none")
+"""Where coordinates come from: the input row if it has some, else made; always made; nowhere."""
+
 CRASHED = "worker crashed"
 
 _ATTEMPTS = {"etkdg": 100, "random": 10, "plain": 20}

@@ -7,6 +7,7 @@ from rdkit import Chem, rdBase
 _PREFIX = "SMILES Parse Error: "
 _POSITION = re.compile(r"around position (\d+)")
 _TAIL = re.compile(r" (for input:|while parsing:?).*", re.DOTALL)
+_DETAIL = re.compile(r"'[^']*'|[-+]?\d[\d.]*(, \d+)*(, \.\.\.)?")
 _SHOWN_ATOMS = 6
 MAX_ATOMS = 2000
 """Largest molecule that is accepted (a protein of some 250 residues)."""
@@ -20,6 +21,11 @@ def describe_size(mol: Chem.Mol) -> str | None:
     """
     atoms = mol.GetNumAtoms()
     return f"{atoms} atoms, more than the {MAX_ATOMS} allowed" if atoms > MAX_ATOMS else None
+
+
+def generalize(reason: str) -> str:
+    """The reason without atom numbers and quoted text, so that equal mistakes can be counted."""
+    return _DETAIL.sub("…", reason)
 
 
 def describe_smiles(smiles: str) -> str:

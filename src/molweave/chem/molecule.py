@@ -33,7 +33,8 @@ class Rejected:
 
     Attributes:
         row: 0-based row of the input.
-        stage: where it failed: ``read``, ``parse`` or ``standardize``.
+        stage: where it failed: ``read``, ``parse`` or ``standardize``; in a corpus also
+            ``duplicate`` and ``exclude``.
         reason: what was wrong, in a chemist's words.
     """
 

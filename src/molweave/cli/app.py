@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from molweave.cli import check, doctor, embed, evaluate, fit, info, predict
+from molweave.cli import check, doctor, embed, evaluate, fit, info, predict, prepare
 from molweave.errors import UserError
 
 OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
@@ -29,6 +29,7 @@ app.command("embed")(embed.embed)
 app.command("fingerprint", hidden=True)(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("prepare")(prepare.prepare)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 

@@ -5,13 +5,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from molweave.chem.conformers import ConformerSettings
+from molweave.chem.diagnose import generalize
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record
 from molweave.data.findings import Finding, make_finding, percent
 from molweave.data.splits import counted
 
-_DETAIL = re.compile(r"'[^']*'|[-+]?\d[\d.]*(, \d+)*(, \.\.\.)?")
 _IONIC = re.compile(r"\.|[+-]\d*\]")
 _MANY = 0.05
 
@@ -38,7 +38,7 @@ def check_rejected(rejected: Sequence[Rejected], num_rows: int) -> list[Finding]
     """Rejected rows, one finding per reason (atom numbers and quoted text set aside)."""
     by_reason: defaultdict[str, list[Rejected]] = defaultdict(list)
     for found in rejected:
-        by_reason[_DETAIL.sub("…", str(found))].append(found)
+        by_reason[generalize(str(found))].append(found)
     findings = []
     for reason, group in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         shown = str(group[0]) if len(group) == 1 else reason

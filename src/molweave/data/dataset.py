@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from molweave.chem.conformers import Conformer, ConformerSettings
+from molweave.chem.conformers import COORDINATE_SOURCES, Conformer, ConformerSettings
 from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.cache import ConformerCache, load_conformers
 from molweave.errors import UserError
 from molweave.modalities import MODALITIES
 from molweave.modalities.base import AnyModality
-
-COORDINATE_SOURCES = ("input", "generate", "none")
 
 Progress = Callable[[int, int], None]
 """Called with the number of items done and the number of all."""

@@ -1,0 +1,127 @@
+"""``molweave prepare``: shards for pre-training from a corpus of molecules."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from molweave.cli import options
+from molweave.cli.output import print_json
+from molweave.cli.progress import open_display
+from molweave.cli.values import format_duration, given_only
+
+if TYPE_CHECKING:
+    from molweave.data.prepare import PrepareResult
+
+_REASONS = 5
+
+
+def prepare(
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            metavar="CORPUS",
+            show_default=False,
+            help="Table of molecules (.smi, .csv, .tsv, .sdf or .parquet, text also with .gz) or a "
+            "folder of such tables.",
+        ),
+    ],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the shards.")
+    ],
+    smiles_column: options.SmilesColumn = None,
+    exclude: Annotated[
+        list[str] | None,
+        options.option(
+            "--exclude",
+            options.DATA,
+            "Leave out the molecules of this table (repeatable): test sets, say.",
+            "FILE",
+        ),
+    ] = None,
+    standardize: options.Standardize = None,
+    valid: Annotated[
+        float | None,
+        options.option(
+            "--valid", options.DATA, "Share of the molecules to hold out; 0.02 if not given.", "X"
+        ),
+    ] = None,
+    conformers: Annotated[
+        str | None,
+        options.option(
+            "--conformers",
+            options.DATA,
+            "input: coordinates of the corpus, the missing ones generated; generate; none.",
+            "NAME",
+        ),
+    ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option("--shard-size", min=1, metavar="N", help="Molecules per pair of shards."),
+    ] = None,
+    workers: options.Workers = None,
+    overwrite: options.Overwrite = False,
+    _config: options.Config = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Standardise a corpus, drop duplicates, add coordinates, and write it as shards.
+
+    When it was interrupted, the same command goes on where it stopped.
+    """
+    with open_display(quiet) as display:
+        from molweave.data.prepare import PrepareSettings
+        from molweave.data.prepare import prepare as run
+
+        display.stage("preparing")
+        settings = PrepareSettings(
+            **given_only(
+                conformers=conformers,
+                shard_size=shard_size,
+                valid_share=valid,
+                standardize=standardize,
+            )
+        )
+        try:
+            result = run(
+                corpus,
+                out,
+                exclude=exclude or (),
+                smiles_column=smiles_column,
+                settings=settings,
+                **given_only(workers=workers),
+                overwrite=overwrite,
+                progress=display.advance,
+            )
+        except KeyboardInterrupt as stop:
+            same = "the same command without --overwrite" if overwrite else "the same command"
+            raise KeyboardInterrupt(f"{same} goes on from here") from stop
+        for line in describe_corpus(result):
+            display.message(line)
+    if json:
+        print_json({"out": out, "seconds": result.seconds, **result.manifest.to_json()})
+
+
+def describe_corpus(result: "PrepareResult") -> list[str]:
+    """Lines with the counts: rows, molecules, rejects by reason, origins of the coordinates."""
+    manifest = result.manifest
+    done = manifest.rows - result.resumed
+    rate = done / result.seconds if result.seconds else 0.0
+    train, valid = manifest.molecules("train"), manifest.molecules("valid")
+    rejected = sum(manifest.rejected.values())
+    lines = [
+        f"{manifest.rows:,} rows: {train:,} molecules to train on, {valid:,} held out, "
+        f"{rejected:,} rejected, {len(manifest.shards):,} shards"
+    ]
+    if result.resumed:
+        lines.append(f"  {result.resumed:,} rows had been done before")
+    if done:
+        lines.append(f"  {done:,} rows in {format_duration(result.seconds)} ({rate:,.0f} rows/s)")
+    reasons = list(manifest.rejected.items())
+    lines += [f"  {count:,} rejected: {reason}" for reason, count in reasons[:_REASONS]]
+    others = sum(count for _, count in reasons[_REASONS:])
+    if others:
+        lines.append(f"  {others:,} rejected for other reasons: see rejects.csv")
+    lines += [f"  {count:,} coordinates: {name}" for name, count in manifest.coordinates.items()]
+    if manifest.unusable:
+        lines.append(f"  {manifest.unusable:,} given coordinates do not fit their structure")
+    return lines

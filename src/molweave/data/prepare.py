@@ -1,0 +1,191 @@
+"""From a corpus of molecules to shards for pre-training."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from molweave.chem.conformers import COORDINATE_SOURCES, ConformerSettings
+from molweave.chem.standardize import Standardizer
+from molweave.data.cache import ConformerCache
+from molweave.data.corpus import describe_file, estimate_rows, find_files, read_rows
+from molweave.data.corpus_span import add_coordinates, read_draft
+from molweave.data.corpus_writer import REJECTS, CorpusWriter, find_complete
+from molweave.data.excluded import read_excluded
+from molweave.data.manifest import Manifest, Origin
+from molweave.data.sieve import Sieve
+from molweave.errors import UserError
+
+_LIBRARIES = ("molweave", "rdkit", "pyarrow")
+
+Progress = Callable[[int, int], None]
+"""Called with the rows done and an estimate of all, both counted from where the run goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """What decides the content of the shards, besides the corpus.
+
+    Attributes:
+        conformers: ``input`` takes the coordinates of the input where it has some and generates the
+            others; ``generate`` always generates; ``none`` writes no coordinates.
+        shard_size: molecules of a span, which becomes one training and one validation shard.
+        valid_share: share of the molecules that is held out for validation, by `choose_part`.
+        standardize: name of the standardiser.
+        conformer: how conformers are generated.
+
+    Raises:
+        UserError: when a value makes no sense.
+    """
+
+    conformers: str = "input"
+    shard_size: int = 10_000
+    valid_share: float = 0.02
+    standardize: str = "default"
+    conformer: ConformerSettings = field(default_factory=ConformerSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if self.conformers not in COORDINATE_SOURCES:
+            known = ", ".join(COORDINATE_SOURCES)
+            raise UserError(f"conformers is one of {known}; found {self.conformers!r}")
+        if self.shard_size < 1:
+            raise UserError(f"shard_size is {self.shard_size}: use 1 or more")
+        if not 0 <= self.valid_share < 1:
+            raise UserError(f"the validation share is {self.valid_share}: use 0 or more, below 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """Name to value, with the version of the standardiser and the key of the conformers."""
+        return {
+            "conformers": self.conformers,
+            "shard_size": self.shard_size,
+            "valid_share": self.valid_share,
+            "standardizer": Standardizer(self.standardize).version,
+            "conformer": None if self.conformers == "none" else self.conformer.key,
+        }
+
+
+@dataclass(frozen=True)
+class PrepareResult:
+    """What became of a corpus.
+
+    Attributes:
+        manifest: of the complete folder.
+        resumed: rows that an earlier run had done.
+        seconds: wall time of this run.
+    """
+
+    manifest: Manifest
+    resumed: int
+    seconds: float
+
+
+def prepare(
+    corpus: str | Path,
+    out: str | Path,
+    *,
+    exclude: Sequence[str | Path] = (),
+    smiles_column: str | None = None,
+    settings: PrepareSettings | None = None,
+    workers: int = 0,
+    overwrite: bool = False,
+    cache: ConformerCache | None = None,
+    progress: Progress | None = None,
+) -> PrepareResult:
+    """Write a corpus as shards: standardised, each molecule once, with coordinates.
+
+    The molecules keep the order of the input. Every row that is left out is in ``rejects.csv``
+    (source, row, stage, reason). An interrupted run goes on where it stopped when it is called
+    again, and ends with the same bytes; on a complete folder it does nothing.
+
+    Args:
+        corpus: a table of molecules or a folder of such tables, read in the order of their names. A
+            Parquet file may have a column ``coordinates`` (`molweave.data.corpus.COORDINATES`).
+        out: folder of the shards.
+        exclude: tables whose molecules are left out, recognised by the first block of the InChIKey
+            of the molecule or of its largest fragment.
+        smiles_column: column of the corpus with the SMILES; None looks for a usual name.
+        settings: see `PrepareSettings`.
+        workers: processes that generate conformers, 0 for one per core; they do not change the
+            result.
+        overwrite: whether to begin anew where an earlier run was.
+        cache: where conformers are kept; None for the default place, opened when needed.
+        progress: told how far the run is, at least after every span.
+
+    Raises:
+        UserError: an input cannot be read, the folder cannot be written or holds something else,
+            corpus or settings have changed since it was begun, or no molecule is left.
+    """
+    started = time.monotonic()
+    settings = settings or PrepareSettings()
+    files = find_files(corpus)
+    excluded_files = [Path(path) for path in exclude]
+    origin = Origin(
+        settings={**settings.to_json(), "smiles_column": smiles_column},
+        versions={name: version(name) for name in _LIBRARIES},
+        corpus=tuple(map(describe_file, files)),
+        exclude=tuple(map(describe_file, excluded_files)),
+    )
+    folder = Path(out)
+    complete = None if overwrite else find_complete(folder, origin)
+    if complete is not None:
+        return PrepareResult(complete, complete.rows, time.monotonic() - started)
+    standardizer = Standardizer(settings.standardize)
+    sieve = Sieve(standardizer, read_excluded(excluded_files, standardizer), settings.valid_share)
+    total = sum(map(estimate_rows, files))
+    with CorpusWriter(folder, origin, overwrite=overwrite) as writer:
+        resumed = sum(span.rows for span in writer.spans)
+        sieve.remember(writer.written())
+        rows = read_rows(files, smiles_column=smiles_column, start=writer.place)
+        report = _Report(progress, total - resumed)
+        while draft := read_draft(rows, sieve, settings.shard_size, writer.reject):
+            report.span(draft.rows)
+            add_coordinates(
+                draft,
+                settings.conformers,
+                settings.conformer,
+                workers=workers or os.cpu_count() or 1,
+                cache=cache,
+                progress=report,
+            )
+            writer.commit(draft)
+            report(1, 1)
+        if not any(span.shards for span in writer.spans):
+            raise UserError(
+                f"{corpus}: no molecule is left; see {folder / REJECTS}, then begin anew with "
+                "--overwrite"
+            )
+        manifest = writer.finish()
+    report.end()
+    return PrepareResult(manifest, resumed, time.monotonic() - started)
+
+
+class _Report:
+    """Turns the progress of a span into that of the run."""
+
+    def __init__(self, progress: Progress | None, estimate: int) -> None:
+        self._progress = progress
+        self._estimate = estimate
+        self._before = self._rows = 0
+
+    def span(self, rows: int) -> None:
+        """A span of so many rows begins."""
+        self._before += self._rows
+        self._rows = rows
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of the conformers of the span are there."""
+        rows = self._before + self._rows * done // max(1, total)
+        self._tell(rows, max(self._estimate, self._before + self._rows))
+
+    def end(self) -> None:
+        """The estimate gives way to the truth."""
+        rows = self._before + self._rows
+        self._tell(rows, rows)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
