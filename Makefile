@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
+OFFLINE := PYTHONPATH=tests/support/offline $(BIN)/molweave
 BBBP := src/molweave/data/bundled/bbbp.csv.gz
 MODEL := demo/bbbp-model
 
@@ -30,13 +31,12 @@ $(READY): pyproject.toml requirements.lock
 	$(call install,.venv,--constraint requirements.lock)
 	@touch $@
 
-demo: export PYTHONPATH := tests/support/offline
 demo: $(READY) ## fit a model on the real BBBP data, predict new molecules, write a report
 	@echo "Every command runs with the network refused (tests/support/offline)."
 	@echo "1/3  Fitting DMMRL on BBBP (does a molecule cross the blood-brain barrier?), scaffold split"
-	$(BIN)/molweave fit $(BBBP) --target p_np --method dmmrl --split scaffold --out $(MODEL) --overwrite
+	$(OFFLINE) fit $(BBBP) --target p_np --method dmmrl --split scaffold --out $(MODEL) --overwrite
 	@echo "2/3  Predicting the molecules of examples/new_molecules.csv"
-	$(BIN)/molweave predict $(MODEL) examples/new_molecules.csv --out demo/predictions.csv --overwrite
+	$(OFFLINE) predict $(MODEL) examples/new_molecules.csv --out demo/predictions.csv --overwrite
 	@echo "3/3  Copying the report"
 	cp $(MODEL)/report.html demo/report.html
 	@echo
