@@ -48,6 +48,8 @@ class Predictor:
         standardize: str = "default",
         conformers: str = "input",
         workers: int = 0,
+        pretrained: str | Path | None = None,
+        freeze: bool = False,
     ) -> None:
         """Choose how to fit; see `molweave.training.options.FitOptions` for every field."""
         self.options: dict[str, Any] = {
@@ -63,6 +65,8 @@ class Predictor:
             "standardize": standardize,
             "conformers": conformers,
             "workers": workers,
+            "pretrained": None if pretrained is None else str(pretrained),
+            "freeze": freeze,
         }
         self._runner: Runner | None = None
         self._folder: Path | None = None

@@ -46,6 +46,9 @@ def _overview(found: Mapping[str, Any]) -> dict[str, str]:
         fields["data"] = f"{data['name']}, {data['molecules']:,} of {data['rows']:,} rows usable"
     if split:
         fields["split"] = f"{split['kind']}, {sizes}; sha256 {split['sha256'][:16]}"
+    if origin := record.get("pretrained"):
+        how = "frozen" if origin["frozen"] else "fine-tuned"
+        fields["from"] = f"{origin['name']}, {how}; sha256 {origin['sha256'][:16]}"
     fields["settings"] = _pairs(found["method_config"])
     fields["training"] = _pairs(record.get("training", {}))
     fields["versions"] = _pairs(record.get("versions", {}), " ")

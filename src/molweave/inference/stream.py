@@ -104,7 +104,7 @@ class Runner:
             record,
             error,
             missing,
-            np.full((len(self.model.members), len(first.mean)), np.nan),
+            np.full((len(self.model.members), first.num_tasks), np.nan),
             np.full(first.method.embedding_dim, np.nan, dtype=np.float32),
             np.full(len(first.method.modalities), np.nan),
         )
