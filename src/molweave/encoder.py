@@ -1,6 +1,6 @@
 """The facade of a pre-trained encoder: molecules in, vectors out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,13 @@ class Encoder:
     def __init__(
         self,
         pretrained: PretrainedEncoder,
+        changes: Mapping[str, object],
         *,
         device: str = "auto",
         workers: int = 0,
-        **changes: object,
     ) -> None:
         """Build the network; `from_pretrained` is the usual way, and describes the arguments."""
-        self.changes = changes
+        self.changes = dict(changes)
         self.device, self.workers = device, workers
         self.pretrained = pretrained
         self._runner = Runner(pretrained.model(changes), device=device, workers=workers)
@@ -61,7 +61,7 @@ class Encoder:
                 the changes need.
         """
         pretrained = read_encoder(find_encoder(place))
-        return cls(pretrained, device=device, workers=workers, **changes)
+        return cls(pretrained, changes, device=device, workers=workers)
 
     def embed(
         self,

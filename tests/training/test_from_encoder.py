@@ -243,7 +243,7 @@ def test_freeze_without_an_encoder():
 
 
 def test_no_such_encoder():
-    with pytest.raises(UserError, match="no folder nowhere"):
+    with pytest.raises(UserError, match="nowhere is neither a folder nor an encoder"):
         FitOptions(pretrained="nowhere")
 
 

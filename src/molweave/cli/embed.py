@@ -62,13 +62,13 @@ def _load(
 ) -> "Encoder | Predictor":
     """The encoder or the fitted model."""
     from molweave.encoder import Encoder
-    from molweave.methods.pretrained import find_encoder
+    from molweave.methods.pretrained import find_encoder, read_encoder
     from molweave.methods.spec import folder_kind
     from molweave.predictor import Predictor
 
     folder = find_encoder(place)
     if folder_kind(folder) == "encoder":
-        return Encoder.from_pretrained(folder, **{**changes, **where})
+        return Encoder(read_encoder(folder), changes, **where)
     if changes:
         raise UserError(
             f"--set is for an encoder, {place} is a fitted model; it is used as it was fitted"

@@ -98,7 +98,7 @@ class MoleBLEND(Method):
         for run in runs(part.sizes, PAIR_BUDGET):
             pairs = pad_pairs(part, positions, placed, run)
             shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
-            graphs.append(self.encoder(pairs, shown).graph)
+            graphs.append(self.encoder.graph(pairs, shown))
         return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:

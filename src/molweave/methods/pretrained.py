@@ -201,6 +201,6 @@ def find_encoder(place: str | Path) -> Path:
     if str(place) in names:
         return SHIPPED / str(place)
     raise UserError(
-        f"there is no folder {place}, and no encoder of this name ships with molweave; shipped: "
+        f"{place} is neither a folder nor an encoder that ships with molweave; shipped: "
         f"{', '.join(names) or 'none'}"
     )

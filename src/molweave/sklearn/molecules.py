@@ -16,7 +16,7 @@ from molweave.encoder import Encoder
 from molweave.errors import UserError
 from molweave.inference.stream import Row
 from molweave.methods.checkpoint import write_model
-from molweave.methods.pretrained import write_encoder
+from molweave.methods.pretrained import read_encoder, write_encoder
 from molweave.predictor import Predictor
 
 ON_INVALID = ("raise", "nan")
@@ -148,4 +148,4 @@ def _unpack(value: Any) -> Any:
         where: dict[str, Any] = {"device": value.device, "workers": value.workers}
         if value.changes is None:
             return Predictor.load(place, **where)
-        return Encoder.from_pretrained(place, **{**value.changes, **where})
+        return Encoder(read_encoder(Path(place)), value.changes, **where)
