@@ -9,7 +9,7 @@ from encoders import tiny_encoder, write_tiny
 
 from molweave import Encoder, Predictor
 
-FAST = "--split random --epochs 1 --device cpu --workers 1 --quiet".split()
+FAST = ["--split", "random", "--epochs", "1", "--device", "cpu", "--workers", "1", "--quiet"]
 
 
 @pytest.fixture
