@@ -15,8 +15,8 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Adam or AdamW; biases and normalisation weights do not decay.
 
-    Every parameter group has a ``scale``, by which `set_rate` multiplies its learning rate:
-    ``layer_decay`` to the power of how many layers it lies below the top.
+    The ``factor`` of a group, see `make_groups`, is ``layer_decay`` to the power of how many layers
+    it lies below the top.
 
     Args:
         model: frozen parameters are left out.
@@ -25,16 +25,9 @@ def make_optimizer(
     """
     layers = depths or {}
     top = max(layers.values(), default=0)
-    groups: dict[tuple[bool, float], dict[str, Any]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            matrix = parameter.ndim > 1
-            scale = config.layer_decay ** (top - layers.get(name, top))
-            decay = config.weight_decay if matrix else 0.0
-            fresh = {"params": [], "weight_decay": decay, "scale": scale}
-            groups.setdefault((not matrix, scale), fresh)["params"].append(parameter)
+    factors = {name: config.layer_decay ** (top - depth) for name, depth in layers.items()}
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind([groups[key] for key in sorted(groups)], lr=config.learning_rate)
+    optimizer = kind(make_groups(model, config.weight_decay, factors), lr=config.learning_rate)
     set_rate(optimizer, config.learning_rate)
     return optimizer
 
@@ -42,7 +35,7 @@ def make_optimizer(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group its share of a learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
+        group["lr"] = rate * group["factor"]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
@@ -63,6 +56,39 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def warmup_cosine(peak: float, step: int, steps: int, warmup: float) -> float:
+    """The rate of the 0-based step: linear over the share ``warmup``, then half a cosine to 0."""
+    first = max(1, round(warmup * steps))
+    if step < first:
+        return peak * (step + 1) / first
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, steps - first)))
+
+
+def make_groups(
+    model: nn.Module, weight_decay: float, factors: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Parameter groups: biases and normalisation weights do not decay, and some learn slower.
+
+    Args:
+        model: its parameters with gradients are grouped.
+        weight_decay: of weights with more than one dimension.
+        factors: factor on the learning rate by the beginning of the parameter's name; the longest
+            beginning counts. It is in ``factor`` of each group.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        fits = [prefix for prefix in factors if name.startswith(prefix)]
+        factor = factors[max(fits, key=len)] if fits else 1.0
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (factor, decay), parameters in groups.items()
+    ]
 
 
 class WeightAverage:
