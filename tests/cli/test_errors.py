@@ -30,7 +30,7 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("predict m x.csv --smiles C", "predict takes either DATA or --smiles"),
         ("predict m x.csv --json", "give --out a file"),
         ("predict m x.csv", "m is not a model folder"),
-        ("info m", "m is not a model folder"),
+        ("info m", "m is neither a folder nor an encoder that ships"),
         ("check x.csv", "x.csv: no such file"),
         ("check x.csv --overwrite", "no such option: --overwrite"),
         ("doctor now", "got unexpected extra argument"),

@@ -10,6 +10,7 @@ from molweave.data.targets import check_classes, parse_targets
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.methods.checkpoint import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,9 @@ class Evaluation:
     rows: PredictSummary
 
 
-def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None) -> Evaluation:
+def evaluate_table(
+    runner: Runner[FittedModel], table: Table, *, on_row: OnRow | None = None
+) -> Evaluation:
     """Predict every row and compare with the target columns of the model's tasks.
 
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.

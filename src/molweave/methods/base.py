@@ -81,6 +81,14 @@ class Method(nn.Module, ABC):
             progress: share of the training that is done, 0 to 1; ramps depend on it.
         """
 
+    def depths(self) -> dict[str, int]:
+        """The depth of every parameter by name: 0 for what reads the input, more for later layers.
+
+        Fine-tuning lowers the learning rate with the distance from the head. By default a method
+        is one layer.
+        """
+        return dict.fromkeys((name for name, _ in self.named_parameters()), 0)
+
     def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
         """Validation of a pre-training, in evaluation mode.
 

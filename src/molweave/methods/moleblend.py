@@ -100,7 +100,7 @@ class MoleBLEND(Method):
         for run in runs(part.sizes, PAIR_BUDGET):
             pairs = pad_pairs(part, positions, placed, run)
             shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
-            graphs.append(self.encoder(pairs, shown).graph)
+            graphs.append(self.encoder.graph(pairs, shown))
         return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
@@ -151,6 +151,16 @@ class MoleBLEND(Method):
         if self.recovery is None:
             raise ValueError("only a network with views=blend recovers relations")
         return self.recovery.scores(encoding)
+
+    def depths(self) -> dict[str, int]:
+        """0 for embeddings and biases, 1 to L for the layers, L for what reads their result."""
+        layers = len(self.encoder.layers)
+        starts = {f"encoder.layers.{index}.": index + 1 for index in range(layers)}
+        starts |= {"encoder.norm.": layers, "recovery.": layers}
+        return {
+            name: next((depth for start, depth in starts.items() if name.startswith(start)), 0)
+            for name, _ in self.named_parameters()
+        }
 
     def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
         """The terms and the recovery scores of a blend that ``generator`` draws."""
