@@ -148,7 +148,7 @@ def test_save_and_load(tmp_path):
     model.save(tmp_path / "a" / "m")
     again = Predictor.load(str(tmp_path / "a" / "m"), device="cpu", workers=1)
     pd.testing.assert_frame_equal(again.predict(SMILES), model.predict(SMILES))
-    with pytest.raises(UserError, match="m exists; choose another name or allow overwriting it"):
+    with pytest.raises(UserError, match="m exists; choose another name or pass --overwrite"):
         model.save(tmp_path / "a" / "m")
     model.save(tmp_path / "a" / "m", overwrite=True)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["m"]

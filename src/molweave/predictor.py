@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from molweave.chem.read import open_table, table_from_frame, table_from_smiles
 from molweave.chem.table import Table
 from molweave.chem.write import refuse_same_file
+from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.inference.embed import embed_array, embed_file
@@ -102,6 +103,8 @@ class Predictor:
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
         folder = None if out is None else Path(out)
+        if folder is None and resume:
+            raise UserError("resume needs out: the checkpoint is kept beside the model folder")
         if folder is not None:
             check_folder(folder, overwrite=overwrite)
         names = [targets] if isinstance(targets, str) else list(targets)
@@ -198,9 +201,13 @@ class Predictor:
         smiles_column: str | None = None,
         events: Events | None = None,
     ) -> Evaluation:
-        """Compare predictions with the target columns of a labelled table."""
+        """Compare predictions with the target columns of a labelled table.
+
+        `Evaluation.trained_on` counts the rows that the model has seen in training.
+        """
         table = _table(data, smiles_column)
-        return evaluate_table(self.runner, table, on_row=_row_counter(events, "predicting"))
+        on_row = _row_counter(events, "predicting")
+        return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder; right after `fit` with metrics, split, history and report."""
@@ -251,6 +258,12 @@ class Predictor:
         model = self.model
         parameters = sum(p.numel() for p in model.members[0].parameters())
         return {**model.spec.to_json(), "parameters_per_member": parameters}
+
+    def _trained_on(self) -> TrainedOn | None:
+        if self._result is not None:
+            data, split = self._result.data, self._result.split
+            return TrainedOn.of(data.molecules[position].canonical for position in split.train)
+        return None if self._folder is None else TrainedOn.read(self._folder)
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)

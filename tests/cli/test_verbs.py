@@ -142,6 +142,33 @@ def test_evaluate(cli, model, table):
     assert found["rows"]["predicted"] == 44
 
 
+def test_evaluate_says_how_many_rows_were_trained_on(cli, model, table, tmp_path):
+    split = json.loads((model / "split.json").read_text(encoding="utf-8"))
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    parts = {"seen": split["rows"]["train"], "new": split["rows"]["test"], "one": [0]}
+    parts["one"] = [split["rows"]["train"][0], *split["rows"]["test"]]
+    for name, rows in parts.items():
+        text = "\n".join([header, *(lines[row] for row in rows), "bad,C1CC,0,1"])
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    count = len(split["rows"]["train"])
+    for name, found, line in (
+        ("seen", count, f"warning: {count} of {count + 1} rows were in the training part"),
+        ("new", 0, "none of these molecules was in the training part"),
+        ("one", 1, f"warning: 1 of {len(parts['one']) + 1} rows was in the training part"),
+    ):
+        result = cli("evaluate", model, f"{name}.csv", "--json")
+        assert json.loads(result.out)["trained_on"] == found
+        assert line in result.err
+
+
+def test_evaluate_of_a_model_that_does_not_know_its_training_molecules(cli, model, table, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((model / name).read_bytes())
+    result = cli("evaluate", tmp_path, table, "--json")
+    assert json.loads(result.out)["trained_on"] is None
+    assert "does not say which molecules it was trained on" in result.err
+
+
 def test_evaluate_needs_the_labels(cli, model, new):
     result = cli("evaluate", model, new)
     assert result.code == 2

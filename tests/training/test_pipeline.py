@@ -37,6 +37,15 @@ def test_the_same_seed_gives_the_same_bits():
     )
 
 
+def test_the_number_of_threads_is_recorded():
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        assert fit().info()["record"]["threads"] == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_members_of_an_ensemble_are_networks_of_other_seeds():
     split = "column:part"
     table = frame().assign(part=(["train"] * 3 + ["valid", "test"]) * 8)

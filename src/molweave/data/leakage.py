@@ -10,7 +10,8 @@ from rdkit.Chem import rdFingerprintGenerator
 from molweave.chem.molecule import Molecule
 from molweave.data.audit_labels import Labels
 from molweave.data.findings import Finding, listed, make_finding, percent
-from molweave.data.splits import Split, counted
+from molweave.data.splits import Split
+from molweave.wording import counted
 
 NEAR = 0.95
 _MANY = 0.05

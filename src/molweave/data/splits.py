@@ -10,6 +10,7 @@ import numpy as np
 from molweave.chem.molecule import Molecule
 from molweave.chem.scaffolds import group_positions, scaffold_groups
 from molweave.errors import UserError
+from molweave.wording import counted
 
 PARTS = ("train", "valid", "test")
 
@@ -202,11 +203,6 @@ def finish_split(
                 "use another kind of split, other fractions or more molecules"
             )
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def straddling(molecules: Sequence[Molecule], part_of: np.ndarray) -> list[np.ndarray]:

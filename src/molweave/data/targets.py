@@ -11,6 +11,7 @@ import numpy as np
 from molweave.chem.columns import check_unique, list_names, nearest
 from molweave.chem.table import Record
 from molweave.errors import UserError
+from molweave.wording import counted
 
 KINDS = ("classification", "regression")
 FEWEST_ROWS = 10
@@ -148,7 +149,7 @@ def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
     usable = int(measured.any(axis=1).sum())
     if usable < FEWEST_ROWS:
         raise UserError(
-            f"only {usable} rows have both a usable molecule and a target value: "
+            f"only {counted(usable, 'row')} with both a usable molecule and a target value: "
             f"at least {FEWEST_ROWS} are needed"
         )
 

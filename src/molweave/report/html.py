@@ -21,6 +21,7 @@ from molweave.report.text import (
     format_score,
     metric_name,
 )
+from molweave.wording import counted
 
 DRAWN_TASKS = 4
 """So many tasks get figures; the tables have all."""
@@ -96,7 +97,7 @@ def _headline(data: ReportData, part: ReportPart | None) -> list[_Tile]:
         labels = sum(int(score["n"] or 0) for score in scores)
         over = f"n = {labels}"
         if len(names) > 1:
-            over = f"mean over {len(defined)} of {len(names)} tasks, {labels} labels"
+            over = f"mean over {len(defined)} of {counted(len(names), 'task')}, {labels} labels"
         means = {name: format_score(mean.get(key)) for name, mean in data.metrics["mean"].items()}
         others = [
             f"{PART_WORDS.get(other.name, other.name)} {means[other.name]}"
@@ -118,12 +119,15 @@ def _labels(data: ReportData) -> list[tuple[str, list[str]]]:
                 cells.append("no label")
             elif task.kind == "classification":
                 ones = int((truth == 1).sum())
-                cells.append(f"{len(truth)} labels, {ones} are 1 ({100 * ones / len(truth):.1f} %)")
+                cells.append(
+                    f"{counted(len(truth), 'label')}, {ones} are 1 "
+                    f"({100 * ones / len(truth):.1f} %)"
+                )
             else:
                 low, middle, high = (
                     format_number(float(value)) for value in np.quantile(truth, (0, 0.5, 1))
                 )
-                cells.append(f"{len(truth)} labels, {low} to {high}, median {middle}")
+                cells.append(f"{counted(len(truth), 'label')}, {low} to {high}, median {middle}")
         rows.append((task.name, cells))
     return rows
 

@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from molweave.chem.read import table_from_smiles
-from molweave.data.splits import counted
 from molweave.errors import UserError
 from molweave.inference.stream import Row
 from molweave.methods.checkpoint import write_model
 from molweave.predictor import Predictor
+from molweave.wording import counted
 
 ON_INVALID = ("raise", "nan")
 

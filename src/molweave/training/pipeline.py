@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
@@ -16,7 +17,7 @@ from molweave.chem.table import Record, Table
 from molweave.data.audit import audit
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.data.scores import Scores, score_parts
-from molweave.data.splits import Split, counted
+from molweave.data.splits import Split
 from molweave.data.targets import (
     Task,
     check_targets,
@@ -36,7 +37,9 @@ from molweave.training.finetune import Fit, Trainer, choose_metric
 from molweave.training.options import FitOptions
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
+from molweave.training.state import has_state
 from molweave.version import versions
+from molweave.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +142,8 @@ def fit_table(
         events: told of the progress.
     """
     events = events or Events()
+    if checkpoint is not None:
+        _tell_of_checkpoint(checkpoint, resume, events)
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
     check_targets(data.targets, names)
@@ -181,6 +186,18 @@ def fit_table(
     )
 
 
+def _tell_of_checkpoint(checkpoint: Path, resume: bool, events: Events) -> None:
+    """Say what becomes of the state of an interrupted run, before it is forgotten."""
+    found = has_state(checkpoint)
+    if found and not resume:
+        events.message(
+            f"an interrupted run is in {checkpoint}: stop now and add --resume (resume=True) to go "
+            "on with it; starting afresh"
+        )
+    if resume and not found:
+        events.message(f"nothing to resume in {checkpoint}: starting afresh")
+
+
 def _check_split(
     data: TrainingTable,
     split: Split,
@@ -206,7 +223,10 @@ def _audit(
         kinds=dict(zip(names, kinds, strict=True)),
         split=split,
     ).summary
-    events.message(f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules")
+    events.message(
+        f"{data.name}: {counted(data.rows, 'row')}, "
+        f"{counted(len(data.molecules), 'usable molecule')}"
+    )
     events.message(f"split {split.kind}: {'; '.join(split.notes)}")
     for line in findings:
         events.message(line)
@@ -288,6 +308,7 @@ def _make_spec(
             "training": to_plain(options.train_config),
             "seed": options.seed,
             "command": options.command(Path(data.name).name, [task.name for task in tasks]),
+            "threads": torch.get_num_threads(),
             "versions": versions(),
             "date": time.strftime("%Y-%m-%d"),
         },
