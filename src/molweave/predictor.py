@@ -1,13 +1,17 @@
 """The facade: fit, predict, embed, evaluate, save and load in one object."""
 
+import inspect
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from molweave.chem.read import open_table, table_from_frame, table_from_smiles
+from molweave.chem.smiles import is_smiles
 from molweave.chem.table import Table
 from molweave.chem.write import refuse_same_file
+from molweave.data.scores import Scores, read_scores
 from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
@@ -18,6 +22,8 @@ from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import OnRow, PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, write_model
 from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
+from molweave.training.option_checks import explain_unknown
+from molweave.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +40,7 @@ class Predictor:
         >>> table = model.predict(["CCO", "c1ccccc1O"])
     """
 
+    @explain_unknown
     def __init__(
         self,
         *,
@@ -142,7 +149,7 @@ class Predictor:
         """
         import pandas as pd
 
-        table = _table(data, smiles_column)
+        table = _molecules(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
         frame = pd.DataFrame(rows, columns=[*table.columns, *added])
@@ -178,7 +185,7 @@ class Predictor:
         smiles_column: str | None = None,
     ) -> "np.ndarray":
         """The learned representation of every row: float32 (rows, d), NaN where rejected."""
-        return embed_array(self.runner, _table(data, smiles_column))
+        return embed_array(self.runner, _molecules(data, smiles_column))
 
     def embed_file(
         self,
@@ -253,11 +260,48 @@ class Predictor:
         """The fitted networks and their specification."""
         return self.runner.model
 
+    @property
+    def metrics(self) -> Scores:
+        """The scores of the fit, ``{part: {task: {metric: value}}, "mean": ...}``: metrics.json.
+
+        Empty for a model whose folder has no metrics.json.
+
+        Raises:
+            UserError: not fitted yet, or metrics.json is damaged.
+        """
+        _ = self.runner
+        if self._result is not None:
+            return self._result.scores
+        return {} if self._folder is None else read_scores(self._folder)
+
     def info(self) -> dict[str, Any]:
-        """Specification, record and number of parameters, as plain values."""
+        """Specification, record, number of parameters and scores, as plain values."""
         model = self.model
         parameters = sum(p.numel() for p in model.members[0].parameters())
-        return {**model.spec.to_json(), "parameters_per_member": parameters}
+        return {
+            **model.spec.to_json(),
+            "parameters_per_member": parameters,
+            "scores": self.metrics,
+        }
+
+    def __repr__(self) -> str:
+        if self._runner is None:
+            defaults = inspect.signature(type(self)).parameters
+            changed = [
+                f"{name}={value!r}"
+                for name, value in self.options.items()
+                if value not in (defaults[name].default, {})
+            ]
+            return f"Predictor({', '.join(changed)})"
+        spec = self.model.spec
+        tasks = ", ".join(f"{task.name} ({task.kind})" for task in spec.tasks[:3])
+        more = f" and {len(spec.tasks) - 3} more" if len(spec.tasks) > 3 else ""
+        networks = counted(spec.members, "network")
+        views = ", ".join(spec.modality_names)
+        return (
+            f"<Predictor of {tasks}{more}: {spec.method}, preset {spec.preset}, {networks}, "
+            f"from {views}>"
+        )
 
     def _trained_on(self) -> TrainedOn | None:
         if self._result is not None:
@@ -279,6 +323,16 @@ def _table_for(data: Any, out: str | Path, smiles_column: str | None) -> Table:
     """The input as a table, unless it is the file that would be written."""
     if isinstance(data, str | Path):
         refuse_same_file(data, out)
+    return _molecules(data, smiles_column)
+
+
+def _molecules(data: Any, smiles_column: str | None) -> Table:
+    """What to predict, as a table; a SMILES in the place of a file is refused with advice."""
+    if isinstance(data, str) and is_smiles(data) and not Path(data[:200]).exists():
+        raise UserError(
+            f"{data}: no such file; if it is a molecule, put it into a list, [{data!r}], or on the "
+            f"command line: --smiles {shlex.quote(data)}"
+        )
     return _table(data, smiles_column)
 
 

@@ -31,7 +31,7 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     out = tmp_path / "m"
     arguments = ("-t", "alcohol", "-o", out, "--modalities", "graph", "--epochs", 1)
     arguments += ("--max-time", "10m", "--no-balance", "--split", "random", "--seed", 3)
-    arguments += ("--workers", 1, "--device", "cpu", "--without", "kl,mmd", "--fusion", "mean")
+    arguments += ("--workers", 1, "--device", "cpu", "--without", "kl,mmd", "--set", "dropout=0.5")
     result = cli("fit", table, *arguments)
     assert result.code == 0
     header, *lines, model_line, report_line = result.out.splitlines()
@@ -48,7 +48,7 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     assert "epoch 1/1" in result.err
     info = Predictor.load(out).info()
     config, training = info["method_config"], info["record"]["training"]
-    assert (config["kl"], config["mmd"], config["fusion"]) == (0, 0, "mean")
+    assert (config["kl"], config["mmd"], config["dropout"]) == (0, 0, 0.5)
     assert (training["epochs"], training["max_minutes"], training["balance"]) == (1, 10, False)
     assert (info["record"]["split"]["kind"], info["record"]["seed"]) == ("random", 3)
 
@@ -116,6 +116,12 @@ def test_predict_to_a_file_with_json(cli, model, new, tmp_path):
 def test_predict_molecules_of_the_command_line(cli, model):
     result = cli("predict", model, "--smiles", "CCCO", "--smiles", "CCCN", "-q")
     assert [row["smiles"] for row in rows_of(result.out)] == ["CCCO", "CCCN"]
+
+
+def test_a_molecule_as_data(cli, model):
+    result = cli("predict", model, "C(C)O", "-q")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.rstrip().endswith("on the command line: --smiles 'C(C)O'")
 
 
 def test_embed(cli, model, new, tmp_path):

@@ -8,7 +8,7 @@ import typer
 from molweave.cli import options
 from molweave.cli.choices import choose_kinds, choose_split, find_targets
 from molweave.cli.options import DATA, MODEL, TRAINING, option
-from molweave.cli.output import print_json, print_scores, read_scores
+from molweave.cli.output import print_json, print_scores
 from molweave.cli.progress import open_display
 from molweave.cli.values import (
     choose,
@@ -186,11 +186,10 @@ def fit(
             )
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt("the same command with --resume goes on from here") from stop
-    scores = read_scores(out)
     if json:
-        print_json({"model": out, "report": out / "report.html", "scores": scores, **model.info()})
+        print_json({"model": out, "report": out / "report.html", **model.info()})
         return
-    print_scores(scores)
+    print_scores(model.metrics)
     typer.echo(f"model   {out}")
     typer.echo(f"report  {out / 'report.html'}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from molweave.cli import options
-from molweave.cli.output import print_fields, print_json, print_scores, read_scores
+from molweave.cli.output import print_fields, print_json, print_scores
 from molweave.wording import counted
 
 
@@ -18,14 +18,13 @@ def info(
     from molweave.predictor import Predictor
 
     found = Predictor.load(model, device="cpu").info()
-    scores = read_scores(model)
     if json:
-        print_json({"model": model, **found, "scores": scores})
+        print_json({"model": model, **found})
         return
     print_fields({"model": model, **_overview(found)})
-    if scores:
+    if found["scores"]:
         typer.echo()
-        print_scores(scores)
+        print_scores(found["scores"])
 
 
 def _overview(found: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
 from molweave.training.config import TRAIN_PRESETS, TrainConfig
+from molweave.training.option_checks import check_kinds_of_values, refuse_between_views
 
 _FEW_TASKS = 2
 
@@ -53,6 +54,10 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, before any data is read."""
+        names = ("method", "preset", "split", "device", "standardize", "conformers")
+        check_kinds_of_values(
+            {name: getattr(self, name) for name in (*names, "ensemble", "seed", "workers")}
+        )
         if self.ensemble < 1:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
         if not 0 <= self.seed < 2**32:
@@ -62,7 +67,8 @@ class FitOptions:
                 f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
                 f"found {self.preset!r}"
             )
-        _ = self.method_config, self.train_config
+        _ = self.train_config
+        refuse_between_views(self.method_options, self.method_config.modalities)
 
     @property
     def method_name(self) -> str:

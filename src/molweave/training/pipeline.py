@@ -34,6 +34,7 @@ from molweave.methods.config import to_plain
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
 from molweave.training.finetune import Fit, Trainer, choose_metric
+from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
@@ -157,6 +158,7 @@ def fit_table(
         )
     kinds = find_kinds(data.targets, names, options.kinds)
     options = options.resolve(kinds)
+    refuse_balance(options.train_config.balance, kinds)
     unlabelled = np.isnan(data.targets).all(axis=1)
     split = _leave_out(split, unlabelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
