@@ -42,10 +42,11 @@ def fit(
             DATA,
             "input: the 3D structures of an SDF, others generated; generate: all; none.",
             "SOURCE",
+            "input",
         ),
     ] = None,
     method: Annotated[
-        str | None, option("--method", MODEL, "auto, dmmrl or moleblend.", "NAME")
+        str | None, option("--method", MODEL, "auto, dmmrl or moleblend.", "NAME", "auto")
     ] = None,
     preset: Annotated[
         str | None,
@@ -54,6 +55,7 @@ def fit(
             MODEL,
             "auto, small, paper; dmmrl: hybrid, robust (with descriptors); moleblend: base.",
             "NAME",
+            "auto",
         ),
     ] = None,
     modalities: Annotated[
@@ -63,6 +65,7 @@ def fit(
             MODEL,
             "Views to use, separated by commas: sequence, graph, geometry, descriptors.",
             "NAMES",
+            "the preset's",
         ),
     ] = None,
     without: Annotated[
@@ -75,7 +78,7 @@ def fit(
         ),
     ] = None,
     fusion: Annotated[
-        str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME")
+        str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -83,16 +86,30 @@ def fit(
     ] = None,
     ensemble: Annotated[
         int | None,
-        option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N"),
+        option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N", "1"),
     ] = None,
     epochs: Annotated[
-        int | None, option("--epochs", TRAINING, "Passes over the training part.", "N")
+        int | None,
+        option(
+            "--epochs",
+            TRAINING,
+            "Passes over the training part.",
+            "N",
+            "the preset's; dmmrl small: 30",
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, option("--batch-size", TRAINING, "Molecules per step.", "N")
+        int | None, option("--batch-size", TRAINING, "Molecules per step.", "N", "32")
     ] = None,
     learning_rate: Annotated[
-        float | None, option("--learning-rate", TRAINING, "Peak of the schedule.", "X")
+        float | None,
+        option(
+            "--learning-rate",
+            TRAINING,
+            "Peak of the schedule.",
+            "X",
+            "the preset's; dmmrl small: 0.001",
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -101,6 +118,7 @@ def fit(
             TRAINING,
             "Stop after so many epochs without a better validation score; 0 for never.",
             "N",
+            "0",
         ),
     ] = None,
     balance: Annotated[
@@ -110,17 +128,22 @@ def fit(
             TRAINING,
             "Weigh classes by how rare they are in training.",
             "",
+            "no-balance",
         ),
     ] = None,
     max_time: Annotated[
         str | None,
         option(
-            "--max-time", TRAINING, "Stop training after 90s, 30m, 2h; the model is kept.", "TIME"
+            "--max-time",
+            TRAINING,
+            "Stop training after 90s, 30m, 2h; the model is kept.",
+            "TIME",
+            "no limit",
         ),
     ] = None,
     precision: Annotated[
         str | None,
-        option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME"),
+        option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME", "auto"),
     ] = None,
     train: Annotated[
         list[str] | None,

@@ -42,9 +42,7 @@ def prepare(
     standardize: options.Standardize = None,
     valid: Annotated[
         float | None,
-        options.option(
-            "--valid", options.DATA, "Share of the molecules to hold out; 0.02 if not given.", "X"
-        ),
+        options.option("--valid", options.DATA, "Share of the molecules to hold out.", "X", "0.02"),
     ] = None,
     conformers: Annotated[
         str | None,
@@ -53,11 +51,18 @@ def prepare(
             options.DATA,
             "input: coordinates of the corpus, the missing ones generated; generate; none.",
             "NAME",
+            "input",
         ),
     ] = None,
     shard_size: Annotated[
         int | None,
-        typer.Option("--shard-size", min=1, metavar="N", help="Molecules per pair of shards."),
+        typer.Option(
+            "--shard-size",
+            min=1,
+            metavar="N",
+            show_default="10000",
+            help="Molecules per pair of shards.",
+        ),
     ] = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,

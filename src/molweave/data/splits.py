@@ -291,3 +291,5 @@ def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> P
 
 
 _MAKERS = {"scaffold": _scaffold, "scaffold-balanced": _scaffold_balanced, "random": _random}
+SPLITS = tuple(_MAKERS)
+"""The kinds that `make_split` knows."""

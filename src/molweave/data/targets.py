@@ -191,8 +191,7 @@ def find_kinds(
     """
     asked = dict.fromkeys(names, given) if isinstance(given, str) else dict(given or {})
     for name, kind in asked.items():
-        if kind not in KINDS:
-            raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
+        check_kind(kind)
         if name not in names:
             raise UserError(
                 f"a kind was given for {name!r}, which is not a target: {list_names(names)}"
@@ -204,6 +203,16 @@ def find_kinds(
     )
     check_classes(targets, names, kinds)
     return kinds
+
+
+def check_kind(kind: str) -> None:
+    """Refuse an unknown kind of task.
+
+    Raises:
+        UserError: lists the known ones.
+    """
+    if kind not in KINDS:
+        raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
 
 
 def check_classes(targets: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from molweave.report.data import ReportData, ReportPart, chosen_epoch
 from molweave.report.figures import MEMBER_COLORS, learning_curve, weights_figure
 from molweave.report.tasks import PART_WORDS, Panel, TaskSection, task_section
 from molweave.report.templating import fill_template, write_atomically
+from molweave.report.terms import TERMS
 from molweave.report.text import (
     UNDEFINED,
     MetricName,
@@ -148,7 +149,8 @@ def _learning_curves(data: ReportData) -> list[Panel]:
         else:
             title = "total loss" if name == "loss" else name
         svg = learning_curve(values, chosen, key=f"c{number}", label=f"{title} over the epochs")
-        panels.append(Panel(svg, title, ""))
+        caption = metric_name(data.metric).title if name == valid else TERMS.get(name, "")
+        panels.append(Panel(svg, title, caption))
     return panels
 
 

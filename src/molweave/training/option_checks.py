@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 from molweave.chem.columns import nearest
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import Featurizer
+from molweave.data.targets import check_kind
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.training.config import TrainConfig
+from molweave.training.splitting import check_choice
 
 Options = ParamSpec("Options")
 
@@ -34,6 +38,21 @@ def check_kinds_of_values(values: Mapping[str, Any]) -> None:
                 raise UserError(f"{name} must be a whole number; found {value!r}")
         elif not isinstance(value, str):
             raise UserError(f"{name} must be a name in quotes; found {value!r}")
+
+
+def check_names(
+    split: str, standardize: str, conformers: str, kinds: str | Mapping[str, str] | None
+) -> None:
+    """Refuse words that reading the data would stumble over.
+
+    Raises:
+        UserError: an unknown split, standardisation, source of conformers or kind of task.
+    """
+    check_choice(split)
+    Standardizer(standardize)
+    Featurizer(modalities=(), coordinates=conformers)
+    for kind in [kinds] if isinstance(kinds, str) else (kinds or {}).values():
+        check_kind(kind)
 
 
 def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str]) -> None:

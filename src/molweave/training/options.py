@@ -10,7 +10,11 @@ from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
 from molweave.training.config import TRAIN_PRESETS, TrainConfig
-from molweave.training.option_checks import check_kinds_of_values, refuse_between_views
+from molweave.training.option_checks import (
+    check_kinds_of_values,
+    check_names,
+    refuse_between_views,
+)
 
 _FEW_TASKS = 2
 
@@ -67,6 +71,7 @@ class FitOptions:
                 f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
                 f"found {self.preset!r}"
             )
+        check_names(self.split, self.standardize, self.conformers, self.kinds)
         _ = self.train_config
         refuse_between_views(self.method_options, self.method_config.modalities)
 
