@@ -41,7 +41,7 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("fit x.csv -t y -o m --modalities graph --fusion mean", "fusion is about several views"),
         ("fit x.csv -t y -o m --modalities graph --without align", "align is about several views"),
         ("predict m x.csv", "m is not a model folder"),
-        ("info m", "m is not a model folder"),
+        ("info m", "m is neither a folder nor an encoder that ships"),
         ("check x.csv", "x.csv: no such file"),
         ("check x.csv --overwrite", "no such option: --overwrite"),
         ("doctor now", "got unexpected extra argument"),

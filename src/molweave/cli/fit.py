@@ -58,6 +58,25 @@ def fit(
             "auto",
         ),
     ] = None,
+    from_: Annotated[
+        str | None,
+        option(
+            "--from",
+            MODEL,
+            "Start from a pre-trained encoder: a folder, or the name of one that ships. It decides "
+            "method and preset.",
+            "ENCODER",
+        ),
+    ] = None,
+    freeze: Annotated[
+        bool | None,
+        option(
+            "--freeze/--no-freeze",
+            MODEL,
+            "Leave that encoder as it is and train the head alone.",
+            "",
+        ),
+    ] = None,
     modalities: Annotated[
         list[str] | None,
         option(
@@ -169,6 +188,8 @@ def fit(
     choices = given_only(
         method=method,
         preset=preset,
+        pretrained=from_,
+        freeze=freeze,
         modalities=split_list(modalities),
         method_options=_method_options(fusion, without, set_),
         training=merge_options(

@@ -10,6 +10,15 @@ from molweave.cli.config_file import load_config
 ModelFolder = Annotated[
     str, typer.Argument(metavar="MODEL", show_default=False, help="Model folder made by fit.")
 ]
+Embedder = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="Encoder folder made by pretrain, name of an encoder that ships, or model folder made "
+        "by fit.",
+    ),
+]
 MODEL, DATA, TRAINING = "Model", "Data", "Training"
 
 

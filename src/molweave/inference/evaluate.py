@@ -12,6 +12,7 @@ from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.methods.checkpoint import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Evaluation:
 
 
 def evaluate_table(
-    runner: Runner,
+    runner: Runner[FittedModel],
     table: Table,
     *,
     trained_on: TrainedOn | None = None,

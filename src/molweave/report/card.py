@@ -65,6 +65,10 @@ def _facts(record: Mapping[str, Any]) -> list[str]:
         lines.append(f"Split: {split['kind']}, seed {split.get('seed', 'unknown')}")
     if "sha256" in split:
         lines.append(f"SHA-256 of the split: {split['sha256']}")
+    if origin := record.get("pretrained"):
+        how = "frozen" if origin["frozen"] else "fine-tuned"
+        lines.append(f"Pre-trained encoder: {origin['name']}, {how}")
+        lines.append(f"SHA-256 of the encoder's weights: {origin['sha256']}")
     if "seed" in record:
         lines.append(f"Seed of the fit: {record['seed']}")
     if "threads" in record:

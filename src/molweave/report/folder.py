@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +75,7 @@ def report_data(result: FitResult) -> ReportData:
             "preset": spec.preset,
             "split": record["split"]["kind"],
             "command": record["command"],
+            **_origin(record.get("pretrained")),
             "citation": METHODS[spec.method].citation,
             **{f"method.{name}": value for name, value in spec.method_config.items()},
             **{f"training.{name}": value for name, value in record["training"].items()},
@@ -82,6 +85,13 @@ def report_data(result: FitResult) -> ReportData:
         },
         audit=result.audit,
     )
+
+
+def _origin(pretrained: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where the weights started, if not afresh."""
+    if pretrained is None:
+        return {}
+    return {f"pretrained.{name}": value for name, value in pretrained.items()}
 
 
 def _write_history(result: FitResult, path: Path) -> None:

@@ -10,15 +10,39 @@ from torch import nn
 from molweave.training.config import TrainConfig
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW; biases and normalisation weights do not decay."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def make_optimizer(
+    model: nn.Module, config: TrainConfig, depths: Mapping[str, int] | None = None
+) -> torch.optim.Optimizer:
+    """Adam or AdamW; biases and normalisation weights do not decay.
+
+    Every parameter group has a ``scale``, by which `set_rate` multiplies its learning rate:
+    ``layer_decay`` to the power of how many layers it lies below the top.
+
+    Args:
+        model: frozen parameters are left out.
+        config: the optimisation.
+        depths: layer of every parameter by name, see `Method.depths`; None for one layer.
+    """
+    layers = depths or {}
+    top = max(layers.values(), default=0)
+    groups: dict[tuple[bool, float], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            matrix = parameter.ndim > 1
+            scale = config.layer_decay ** (top - layers.get(name, top))
+            decay = config.weight_decay if matrix else 0.0
+            fresh = {"params": [], "weight_decay": decay, "scale": scale}
+            groups.setdefault((not matrix, scale), fresh)["params"].append(parameter)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate)
+    optimizer = kind([groups[key] for key in sorted(groups)], lr=config.learning_rate)
+    set_rate(optimizer, config.learning_rate)
+    return optimizer
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every parameter group its share of a learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
