@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from molweave.events import Events
 from molweave.inference.embed import embed_array, embed_file
-from molweave.inference.source import as_table, row_counter, table_to_write
+from molweave.inference.source import molecules_of, row_counter, table_to_write
 from molweave.inference.stream import Runner
 from molweave.inference.summary import PredictSummary
 from molweave.methods.pretrained import (
@@ -75,7 +75,7 @@ class Encoder:
             data: a list of SMILES, a DataFrame, or a file.
             smiles_column: where the SMILES are; None looks for the usual names.
         """
-        return embed_array(self.runner, as_table(data, smiles_column))
+        return embed_array(self.runner, molecules_of(data, smiles_column))
 
     def embed_file(
         self,

@@ -1,21 +1,26 @@
 """The facade: fit, predict, embed, evaluate, save and load in one object."""
 
+import inspect
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from molweave.chem.table import Table
+from molweave.data.scores import Scores, read_scores
+from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.inference.embed import embed_array, embed_file
 from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
-from molweave.inference.source import as_table, row_counter, table_to_write
+from molweave.inference.source import as_table, molecules_of, row_counter, table_to_write
 from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, write_model
 from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
+from molweave.training.option_checks import explain_unknown
+from molweave.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +37,7 @@ class Predictor:
         >>> table = model.predict(["CCO", "c1ccccc1O"])
     """
 
+    @explain_unknown
     def __init__(
         self,
         *,
@@ -105,6 +111,8 @@ class Predictor:
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
         folder = None if out is None else Path(out)
+        if folder is None and resume:
+            raise UserError("resume needs out: the checkpoint is kept beside the model folder")
         if folder is not None:
             check_folder(folder, overwrite=overwrite)
         names = [targets] if isinstance(targets, str) else list(targets)
@@ -142,7 +150,7 @@ class Predictor:
         """
         import pandas as pd
 
-        table = as_table(data, smiles_column)
+        table = molecules_of(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
         frame = pd.DataFrame(rows, columns=[*table.columns, *added])
@@ -178,7 +186,7 @@ class Predictor:
         smiles_column: str | None = None,
     ) -> "np.ndarray":
         """The learned representation of every row: float32 (rows, d), NaN where rejected."""
-        return embed_array(self.runner, as_table(data, smiles_column))
+        return embed_array(self.runner, molecules_of(data, smiles_column))
 
     def embed_file(
         self,
@@ -201,9 +209,13 @@ class Predictor:
         smiles_column: str | None = None,
         events: Events | None = None,
     ) -> Evaluation:
-        """Compare predictions with the target columns of a labelled table."""
+        """Compare predictions with the target columns of a labelled table.
+
+        `Evaluation.trained_on` counts the rows that the model has seen in training.
+        """
         table = as_table(data, smiles_column)
-        return evaluate_table(self.runner, table, on_row=row_counter(events, "predicting"))
+        on_row = row_counter(events, "predicting")
+        return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder; right after `fit` with metrics, split, history and report."""
@@ -249,11 +261,54 @@ class Predictor:
         """The fitted networks and their specification."""
         return self.runner.model
 
+    @property
+    def metrics(self) -> Scores:
+        """The scores of the fit, ``{part: {task: {metric: value}}, "mean": ...}``: metrics.json.
+
+        Empty for a model whose folder has no metrics.json.
+
+        Raises:
+            UserError: not fitted yet, or metrics.json is damaged.
+        """
+        _ = self.runner
+        if self._result is not None:
+            return self._result.scores
+        return {} if self._folder is None else read_scores(self._folder)
+
     def info(self) -> dict[str, Any]:
-        """Specification, record and number of parameters, as plain values."""
+        """Specification, record, number of parameters and scores, as plain values."""
         model = self.model
         parameters = sum(p.numel() for p in model.members[0].parameters())
-        return {**model.spec.to_json(), "parameters_per_member": parameters}
+        return {
+            **model.spec.to_json(),
+            "parameters_per_member": parameters,
+            "scores": self.metrics,
+        }
+
+    def __repr__(self) -> str:
+        if self._runner is None:
+            defaults = inspect.signature(type(self)).parameters
+            changed = [
+                f"{name}={value!r}"
+                for name, value in self.options.items()
+                if value not in (defaults[name].default, {})
+            ]
+            return f"Predictor({', '.join(changed)})"
+        spec = self.model.spec
+        tasks = ", ".join(f"{task.name} ({task.kind})" for task in spec.tasks[:3])
+        more = f" and {len(spec.tasks) - 3} more" if len(spec.tasks) > 3 else ""
+        networks = counted(spec.members, "network")
+        views = ", ".join(spec.modality_names)
+        return (
+            f"<Predictor of {tasks}{more}: {spec.method}, preset {spec.preset}, {networks}, "
+            f"from {views}>"
+        )
+
+    def _trained_on(self) -> TrainedOn | None:
+        if self._result is not None:
+            data, split = self._result.data, self._result.split
+            return TrainedOn.of(data.molecules[position].canonical for position in split.train)
+        return None if self._folder is None else TrainedOn.read(self._folder)
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)

@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from molweave.cli import options
-from molweave.cli.output import print_fields, print_json, print_scores, read_scores
+from molweave.cli.output import print_fields, print_json, print_scores
+from molweave.wording import counted
 
 
 def info(
@@ -28,14 +29,13 @@ def info(
     from molweave.predictor import Predictor
 
     found = Predictor.load(folder, device="cpu").info()
-    scores = read_scores(model)
     if json:
-        print_json({"model": model, **found, "scores": scores})
+        print_json({"model": model, **found})
         return
     print_fields({"model": model, **_overview(found)})
-    if scores:
+    if found["scores"]:
         typer.echo()
-        print_scores(scores)
+        print_scores(found["scores"])
 
 
 def _show_encoder(name: str, folder: Path, json: bool) -> None:
@@ -73,7 +73,7 @@ def _overview(found: Mapping[str, Any]) -> dict[str, str]:
     data, split = record.get("data", {}), record.get("split", {})
     sizes = ", ".join(f"{count:,} {name}" for name, count in split.get("sizes", {}).items())
     members = found["members"]
-    networks = "1 network" if members == 1 else f"{members} networks"
+    networks = counted(members, "network")
     fields = {
         "method": f"{found['method']}, preset {found['preset']}, {networks} of "
         f"{found['parameters_per_member']:,} parameters",
@@ -82,7 +82,8 @@ def _overview(found: Mapping[str, Any]) -> dict[str, str]:
         "structures": _structures(found),
     }
     if data:
-        fields["data"] = f"{data['name']}, {data['molecules']:,} of {data['rows']:,} rows usable"
+        rows = counted(data["rows"], "row")
+        fields["data"] = f"{data['name']}, {data['molecules']:,} of {rows} usable"
     if split:
         fields["split"] = f"{split['kind']}, {sizes}; sha256 {split['sha256'][:16]}"
     if origin := record.get("pretrained"):
@@ -91,7 +92,11 @@ def _overview(found: Mapping[str, Any]) -> dict[str, str]:
     fields["settings"] = _pairs(found["method_config"])
     fields["training"] = _pairs(record.get("training", {}))
     fields["versions"] = _pairs(record.get("versions", {}), " ")
-    fields["fitted"] = f"{record.get('date', 'unknown')}, seed {record.get('seed', 'unknown')}"
+    fields["fitted"] = ", ".join(
+        f"{name} {record[key]}".strip()
+        for name, key in (("", "date"), ("seed", "seed"), ("threads", "threads"))
+        if key in record
+    )
     return {name: value for name, value in fields.items() if value}
 
 

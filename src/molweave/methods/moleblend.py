@@ -152,16 +152,6 @@ class MoleBLEND(Method):
             raise ValueError("only a network with views=blend recovers relations")
         return self.recovery.scores(encoding)
 
-    def depths(self) -> dict[str, int]:
-        """0 for embeddings and biases, 1 to L for the layers, L for what reads their result."""
-        layers = len(self.encoder.layers)
-        starts = {f"encoder.layers.{index}.": index + 1 for index in range(layers)}
-        starts |= {"encoder.norm.": layers, "recovery.": layers}
-        return {
-            name: next((depth for start, depth in starts.items() if name.startswith(start)), 0)
-            for name, _ in self.named_parameters()
-        }
-
     def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
         """The terms and the recovery scores of a blend that ``generator`` draws."""
         if self.recovery is None:
@@ -172,6 +162,16 @@ class MoleBLEND(Method):
     def compiled(self) -> tuple[nn.Module, ...]:
         """The layers of the Transformer."""
         return tuple(self.encoder.layers)
+
+    def depths(self) -> dict[str, int]:
+        """0 for embeddings and biases, 1 to L for the layers, L for what reads their result."""
+        layers = len(self.encoder.layers)
+        starts = {f"encoder.layers.{index}.": index + 1 for index in range(layers)}
+        starts |= {"encoder.norm.": layers, "recovery.": layers}
+        return {
+            name: next((depth for start, depth in starts.items() if name.startswith(start)), 0)
+            for name, _ in self.named_parameters()
+        }
 
     def _parts(
         self, batch: Batch

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import torch
 
 from molweave.data.dataset import make_modalities
-from molweave.data.splits import counted
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.base import Method
@@ -22,6 +21,7 @@ from molweave.methods.folder import CONFIG, WEIGHTS, read_tensors, write_network
 from molweave.methods.property_model import Embedder
 from molweave.methods.spec import Spec, damaged, read_spec
 from molweave.shapes import Tensor
+from molweave.wording import counted
 
 SHIPPED = Path(__file__).parents[1] / "encoders"
 """The folder of the encoders that come with the package."""

@@ -11,13 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from molweave.chem.read import table_from_smiles
-from molweave.data.splits import counted
 from molweave.encoder import Encoder
 from molweave.errors import UserError
 from molweave.inference.stream import Row
 from molweave.methods.checkpoint import write_model
 from molweave.methods.pretrained import read_encoder, write_encoder
 from molweave.predictor import Predictor
+from molweave.wording import counted
 
 ON_INVALID = ("raise", "nan")
 

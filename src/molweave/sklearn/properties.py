@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
-from molweave.data.splits import counted
 from molweave.data.targets import FEWEST_ROWS
 from molweave.predictor import Predictor
 from molweave.sklearn.molecules import MoleculeEstimator, refuse
@@ -23,6 +22,7 @@ from molweave.sklearn.targets import (
     target_columns,
     two_classes,
 )
+from molweave.wording import counted
 
 
 class PropertyEstimator(MoleculeEstimator):

@@ -19,6 +19,11 @@ from molweave.methods.pretrained import (
 )
 from molweave.methods.spec import read_spec
 from molweave.training.config import FINETUNE, PROBE, TRAIN_PRESETS, TrainConfig
+from molweave.training.option_checks import (
+    check_kinds_of_values,
+    check_names,
+    refuse_between_views,
+)
 
 _FEW_TASKS = 2
 
@@ -67,6 +72,10 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, before any data is read."""
+        names = ("method", "preset", "split", "device", "standardize", "conformers")
+        check_kinds_of_values(
+            {name: getattr(self, name) for name in (*names, "ensemble", "seed", "workers")}
+        )
         if self.ensemble < 1:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
         if not 0 <= self.seed < 2**32:
@@ -77,7 +86,9 @@ class FitOptions:
                 f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
                 f"found {self.preset!r}"
             )
-        _ = self.method_config, self.train_config
+        check_names(self.split, self.standardize, self.conformers, self.kinds)
+        _ = self.train_config
+        refuse_between_views(self.method_options, self.method_config.modalities)
 
     def _check_encoder(self) -> None:
         spec = self.encoder_spec

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
@@ -16,7 +17,7 @@ from molweave.chem.table import Record, Table
 from molweave.data.audit import audit
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.data.scores import Scores, score_parts
-from molweave.data.splits import Split, counted
+from molweave.data.splits import Split
 from molweave.data.targets import (
     Task,
     check_targets,
@@ -34,11 +35,14 @@ from molweave.methods.pretrained import PretrainedEncoder
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
 from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric
+from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.probe import embed_dataset, probe
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
+from molweave.training.state import has_state
 from molweave.version import versions
+from molweave.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +145,8 @@ def fit_table(
         events: told of the progress.
     """
     events = events or Events()
+    if checkpoint is not None:
+        _tell_of_checkpoint(checkpoint, resume, events)
     encoder = options.read_encoder()
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
@@ -155,6 +161,7 @@ def fit_table(
         )
     kinds = find_kinds(data.targets, names, options.kinds)
     options = options.resolve(kinds)
+    refuse_balance(options.train_config.balance, kinds)
     unlabelled = np.isnan(data.targets).all(axis=1)
     split = _leave_out(split, unlabelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
@@ -192,6 +199,18 @@ def fit_table(
     )
 
 
+def _tell_of_checkpoint(checkpoint: Path, resume: bool, events: Events) -> None:
+    """Say what becomes of the state of an interrupted run, before it is forgotten."""
+    found = has_state(checkpoint)
+    if found and not resume:
+        events.message(
+            f"an interrupted run is in {checkpoint}: stop now and add --resume (resume=True) to go "
+            "on with it; starting afresh"
+        )
+    if resume and not found:
+        events.message(f"nothing to resume in {checkpoint}: starting afresh")
+
+
 def _check_split(
     data: TrainingTable,
     split: Split,
@@ -217,7 +236,10 @@ def _audit(
         kinds=dict(zip(names, kinds, strict=True)),
         split=split,
     ).summary
-    events.message(f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules")
+    events.message(
+        f"{data.name}: {counted(data.rows, 'row')}, "
+        f"{counted(len(data.molecules), 'usable molecule')}"
+    )
     events.message(f"split {split.kind}: {'; '.join(split.notes)}")
     for line in findings:
         events.message(line)
@@ -301,6 +323,7 @@ def _make_spec(
             "training": to_plain(options.train_config),
             "seed": options.seed,
             "command": options.command(Path(data.name).name, [task.name for task in tasks]),
+            "threads": torch.get_num_threads(),
             "versions": versions(),
             "date": time.strftime("%Y-%m-%d"),
         },
