@@ -15,8 +15,8 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Adam or AdamW; biases and normalisation weights do not decay.
 
-    Every parameter group has a ``scale``, by which `set_rate` multiplies its learning rate:
-    ``layer_decay`` to the power of how many layers it lies below the top.
+    The ``factor`` of a group, see `make_groups`, is ``layer_decay`` to the power of how many layers
+    it lies below the top.
 
     Args:
         model: frozen parameters are left out.
@@ -25,16 +25,9 @@ def make_optimizer(
     """
     layers = depths or {}
     top = max(layers.values(), default=0)
-    groups: dict[tuple[bool, float], dict[str, Any]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            matrix = parameter.ndim > 1
-            scale = config.layer_decay ** (top - layers.get(name, top))
-            decay = config.weight_decay if matrix else 0.0
-            fresh = {"params": [], "weight_decay": decay, "scale": scale}
-            groups.setdefault((not matrix, scale), fresh)["params"].append(parameter)
+    factors = {name: config.layer_decay ** (top - depth) for name, depth in layers.items()}
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind([groups[key] for key in sorted(groups)], lr=config.learning_rate)
+    optimizer = kind(make_groups(model, config.weight_decay, factors), lr=config.learning_rate)
     set_rate(optimizer, config.learning_rate)
     return optimizer
 
@@ -42,7 +35,7 @@ def make_optimizer(
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group its share of a learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
+        group["lr"] = rate * group["factor"]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
