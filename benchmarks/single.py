@@ -122,7 +122,7 @@ def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.metrics import evaluate
-    from molweave.training.pipeline import read_training_table
+    from molweave.training.table import read_training_table
 
     data = read_training_table(open_table(path), known.targets, Standardizer())
     split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
@@ -152,7 +152,8 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     from molweave.events import Events
     from molweave.methods.apply import apply_members
     from molweave.training.options import FitOptions
-    from molweave.training.pipeline import fit_table, read_training_table
+    from molweave.training.pipeline import fit_table
+    from molweave.training.table import read_training_table
 
     class Clock(Events):
         """Notes when each stage began."""

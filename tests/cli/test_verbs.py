@@ -8,7 +8,7 @@ import pytest
 
 from molweave import Predictor
 from molweave.cli import options, output
-from molweave.cli.fit import LOSS_TERMS
+from molweave.cli.fit_options import LOSS_TERMS
 from molweave.cli.summary import describe_rows
 from molweave.inference.summary import PredictSummary
 from molweave.methods.dmmrl_config import DMMRLConfig
