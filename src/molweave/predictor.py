@@ -15,14 +15,8 @@ from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import OnRow, PredictSummary, Tally
-from molweave.methods.checkpoint import (
-    MODEL_FILES,
-    FittedModel,
-    check_folder,
-    read_model,
-    replace_folder,
-    write_model,
-)
+from molweave.methods.checkpoint import FittedModel, read_model, write_model
+from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,17 +14,11 @@ from tiny import TASKS, tiny_config, tiny_model
 
 from molweave.chem.conformers import ConformerSettings
 from molweave.errors import UserError
-from molweave.methods import checkpoint
-from molweave.methods.checkpoint import (
-    FORMAT_VERSION,
-    FittedModel,
-    ModelSpec,
-    read_model,
-    read_spec,
-    replace_folder,
-    write_model,
-)
+from molweave.methods import folder as folders
+from molweave.methods.checkpoint import FittedModel, ModelSpec, read_model, write_model
 from molweave.methods.config import to_plain
+from molweave.methods.folder import replace_folder
+from molweave.methods.spec import FORMAT_VERSION, read_spec
 from molweave.modalities import MODALITIES
 
 
@@ -120,7 +114,7 @@ def test_another_format_version(folder: Path) -> None:
 def test_a_missing_key(folder: Path, key: str) -> None:
     edit(folder, lambda plain: plain.pop(key))
     if key == "record":  # information only
-        assert read_spec(folder).record == {}
+        assert read_spec(folder, ModelSpec).record == {}
     else:
         refused(folder, "damaged", key)
 
@@ -291,9 +285,9 @@ def test_a_disk_that_fills_up_with_weights(model, tmp_path: Path, monkeypatch) -
     """safetensors has an exception of its own for it."""
 
     def fail(tensors: object, path: object) -> None:
-        raise checkpoint.SafetensorError("I/O error: No space left on device (os error 28)")
+        raise folders.SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(folders, "save_file", fail)
     with pytest.raises(UserError, match="No space left on device"):
         fill(tmp_path / "model", lambda fresh: write_model(model, fresh))
     left_over(tmp_path)
@@ -318,6 +312,6 @@ def test_a_read_only_file_system(tmp_path: Path, monkeypatch) -> None:
     def fail(**where: object) -> str:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(checkpoint.tempfile, "mkdtemp", fail)
+    monkeypatch.setattr(folders.tempfile, "mkdtemp", fail)
     with pytest.raises(UserError, match="Read-only file system; choose another place"):
         replace_folder(tmp_path / "model", overwrite=False).__enter__()

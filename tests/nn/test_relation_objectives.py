@@ -5,14 +5,8 @@ import math
 import pytest
 import torch
 
-from molweave.nn.objectives.relations import (
-    Score,
-    class_loss,
-    denoise_loss,
-    distance_loss,
-    masked_mean,
-    score,
-)
+from molweave.nn.objectives.relations import class_loss, denoise_loss, distance_loss
+from molweave.nn.objectives.score import Score, masked_mean, score
 
 
 def test_class_loss_is_the_mean_over_masked_pairs():

@@ -1,6 +1,7 @@
 """The published methods."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from molweave.methods.base import Method
@@ -12,12 +13,23 @@ from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, MoleBLENDConfig
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """A method, its configuration class, its named presets, and the paper to cite."""
+    """A method and what there is to know of it.
+
+    Attributes:
+        method: its class.
+        config: its configuration class.
+        presets: named configurations.
+        citation: the paper to cite.
+        pretraining: fields of the configuration that pre-training sets.
+        finetuning: fields that the use of a pre-trained encoder sets.
+    """
 
     method: type[Method]
     config: type[Any]
     presets: dict[str, Any]
     citation: str
+    pretraining: Mapping[str, object] = field(default_factory=dict)
+    finetuning: Mapping[str, object] = field(default_factory=dict)
 
 
 METHODS: dict[str, MethodEntry] = {
@@ -34,5 +46,7 @@ METHODS: dict[str, MethodEntry] = {
         dict(MOLEBLEND_PRESETS),
         "MoleBLEND: Multimodal Molecular Pretraining via Modality Blending. ICLR, 2024. "
         "arXiv:2307.06235.",
+        pretraining={"views": "blend"},
+        finetuning={"views": "2d"},
     ),
 }

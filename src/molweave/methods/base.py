@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import nn
 
 from molweave.data.batch import Batch
+from molweave.nn.objectives.score import Score
 from molweave.shapes import Float, Tensor
 
 
@@ -37,10 +39,31 @@ class Term:
     value: Tensor
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """What a method says of itself on held-out molecules.
+
+    Attributes:
+        terms: of the loss.
+        scores: other means over the batch, how much is recovered or retrieved, by name.
+    """
+
+    terms: Mapping[str, Term]
+    scores: Mapping[str, Score]
+
+
 class Method(nn.Module, ABC):
-    """Encoders, fusion and self-supervised objectives of one paper."""
+    """Encoders, fusion and self-supervised objectives of one paper.
+
+    Attributes:
+        name: in `molweave.methods.METHODS`.
+        pads: whether a batch costs as much as if all its molecules were as large as its largest.
+        modalities: what `encode` reads.
+        embedding_dim: width of the embedding.
+    """
 
     name: ClassVar[str]
+    pads: ClassVar[bool] = False
     modalities: tuple[str, ...]
     embedding_dim: int
 
@@ -57,3 +80,24 @@ class Method(nn.Module, ABC):
             batch: the molecules.
             progress: share of the training that is done, 0 to 1; ramps depend on it.
         """
+
+    def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
+        """Validation of a pre-training, in evaluation mode.
+
+        Args:
+            batch: held-out molecules.
+            generator: of all that is random, on the batch's device.
+        """
+        return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
+
+    def monitors(self) -> dict[str, float]:
+        """Further values for the log of a pre-training, of the batches since the last call."""
+        return {}
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Factors on the learning rate of a pre-training, by the beginning of parameter names."""
+        return {}
+
+    def compiled(self) -> tuple[nn.Module, ...]:
+        """The modules that ``torch.compile`` makes faster; none where it does not."""
+        return ()

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import ClassVar, cast
 
 import torch
+from torch import nn
 
 from molweave.data.batch import Batch
-from molweave.methods.base import Encoding, Method, Term
+from molweave.methods.base import Assessment, Encoding, Method, Term
 from molweave.methods.moleblend_config import MoleBLENDConfig
 from molweave.methods.moleblend_recovery import BlendedEncoding, Recovery
 from molweave.modalities import relations
@@ -19,7 +20,7 @@ from molweave.modalities.geometry import GeometryPart
 from molweave.modalities.relations import RelationsPart
 from molweave.nn.encoders.pair_transformer import PairTransformer
 from molweave.nn.fusion.blend import blend, show
-from molweave.nn.objectives.relations import Score
+from molweave.nn.objectives.score import Score
 from molweave.nn.pair_bias import DistanceBias, PathBias
 from molweave.nn.pairs import pad_pairs, runs
 from molweave.shapes import Bool, Float, Tensor
@@ -74,6 +75,7 @@ class MoleBLEND(Method):
     """
 
     name: ClassVar[str] = "moleblend"
+    pads: ClassVar[bool] = True
 
     def __init__(self, config: MoleBLENDConfig) -> None:
         """Build the network with fresh weights."""
@@ -149,6 +151,17 @@ class MoleBLEND(Method):
         if self.recovery is None:
             raise ValueError("only a network with views=blend recovers relations")
         return self.recovery.scores(encoding)
+
+    def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
+        """The terms and the recovery scores of a blend that ``generator`` draws."""
+        if self.recovery is None:
+            return Assessment({}, {})
+        encoding = self.blended(batch, generator)
+        return Assessment(self.recovery.terms(encoding), self.recovery.scores(encoding))
+
+    def compiled(self) -> tuple[nn.Module, ...]:
+        """The layers of the Transformer."""
+        return tuple(self.encoder.layers)
 
     def _parts(
         self, batch: Batch

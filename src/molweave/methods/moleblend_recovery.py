@@ -11,13 +11,8 @@ from molweave.modalities import relations
 from molweave.nn.encoders.pair_transformer import PairStates
 from molweave.nn.fusion.blend import DISTANCE, EDGE, SPD, Shown
 from molweave.nn.heads import DisplacementHead, DistanceHead, PairHead
-from molweave.nn.objectives.relations import (
-    Score,
-    class_loss,
-    denoise_loss,
-    distance_loss,
-    score,
-)
+from molweave.nn.objectives.relations import class_loss, denoise_loss, distance_loss
+from molweave.nn.objectives.score import Score, score
 from molweave.nn.pairs import Pairs
 from molweave.shapes import Bool, Float, Int, Tensor
 

@@ -1,6 +1,8 @@
 """Optimisers, learning-rate schedules and the moving average of weights."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,6 +39,39 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def warmup_cosine(peak: float, step: int, steps: int, warmup: float) -> float:
+    """The rate of the 0-based step: linear over the share ``warmup``, then half a cosine to 0."""
+    first = max(1, round(warmup * steps))
+    if step < first:
+        return peak * (step + 1) / first
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, steps - first)))
+
+
+def make_groups(
+    model: nn.Module, weight_decay: float, factors: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Parameter groups: biases and normalisation weights do not decay, and some learn slower.
+
+    Args:
+        model: its parameters with gradients are grouped.
+        weight_decay: of weights with more than one dimension.
+        factors: factor on the learning rate by the beginning of the parameter's name; the longest
+            beginning counts. It is in ``factor`` of each group.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        fits = [prefix for prefix in factors if name.startswith(prefix)]
+        factor = factors[max(fits, key=len)] if fits else 1.0
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (factor, decay), parameters in groups.items()
+    ]
 
 
 class WeightAverage:

@@ -41,7 +41,42 @@ class TrainState:
 
 
 def save_state(state: TrainState, folder: Path) -> None:
-    """Write ``state`` so that a kill at any moment leaves either the old or the new one.
+    """Write ``state``; see `save_folder`."""
+    plain = {
+        "epoch": state.epoch,
+        "best_score": state.best_score,
+        "best_epoch": state.best_epoch,
+        "gain_epoch": state.gain_epoch,
+        "history": state.history,
+        "fingerprint": state.fingerprint,
+    }
+    save_folder(plain, state.tensors, folder)
+
+
+def load_state(folder: Path, fingerprint: str) -> TrainState | None:
+    """The state in ``folder``; None where there is none.
+
+    Raises:
+        UserError: the state belongs to other data or another configuration, or is damaged.
+    """
+    found = load_folder(folder)
+    if found is None:
+        return None
+    plain, tensors = found
+    if plain["fingerprint"] != fingerprint:
+        raise UserError(
+            f"{folder} is the checkpoint of a run with other data or settings; resume with the "
+            "same command as before, or start afresh without --resume"
+        )
+    return TrainState(**{**plain, "tensors": tensors})
+
+
+def save_folder(
+    plain: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]], folder: Path
+) -> None:
+    """Write plain values and named groups of tensors as a folder.
+
+    A kill at any moment leaves either the old folder or the new one.
 
     Raises:
         UserError: it cannot be written; the disk is full, say.
@@ -51,7 +86,11 @@ def save_state(state: TrainState, folder: Path) -> None:
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        _write(state, fresh)
+        for group, values in tensors.items():
+            contiguous = {name: value.contiguous() for name, value in values.items()}
+            save_file(contiguous, fresh / f"{group}.safetensors")
+        text = json.dumps({**plain, "groups": sorted(tensors)})
+        (fresh / "state.json").write_text(text, encoding="utf-8")
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             folder.replace(old)
@@ -65,54 +104,26 @@ def save_state(state: TrainState, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(state: TrainState, folder: Path) -> None:
-    for group, tensors in state.tensors.items():
-        contiguous = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(contiguous, folder / f"{group}.safetensors")
-    plain = {
-        "epoch": state.epoch,
-        "best_score": state.best_score,
-        "best_epoch": state.best_epoch,
-        "gain_epoch": state.gain_epoch,
-        "history": state.history,
-        "fingerprint": state.fingerprint,
-        "groups": sorted(state.tensors),
-    }
-    (folder / "state.json").write_text(json.dumps(plain), encoding="utf-8")
-
-
-def load_state(folder: Path, fingerprint: str) -> TrainState | None:
-    """The state in ``folder``; None where there is none.
+def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
+    """What `save_folder` wrote; None where there is nothing.
 
     Raises:
-        UserError: the state belongs to other data or another configuration, or is damaged.
+        UserError: it is damaged.
     """
     if not folder.exists():
         folder = folder.with_name(folder.name + ".old")
     if not (folder / "state.json").exists():
         return None
     try:
-        plain: Mapping[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        found = plain["fingerprint"]
-        tensors = {group: load_file(folder / f"{group}.safetensors") for group in plain["groups"]}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        plain = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        tensors = {
+            group: load_file(folder / f"{group}.safetensors") for group in plain.pop("groups")
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
             f"the checkpoint {folder} is damaged ({error}); start afresh without --resume"
         ) from error
-    if found != fingerprint:
-        raise UserError(
-            f"{folder} is the checkpoint of a run with other data or settings; resume with the "
-            "same command as before, or start afresh without --resume"
-        )
-    return TrainState(
-        epoch=plain["epoch"],
-        tensors=tensors,
-        best_score=plain["best_score"],
-        best_epoch=plain["best_epoch"],
-        gain_epoch=plain["gain_epoch"],
-        history=list(plain["history"]),
-        fingerprint=fingerprint,
-    )
+    return plain, tensors
 
 
 def remove_state(folder: Path) -> None:

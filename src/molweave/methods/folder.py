@@ -1,0 +1,123 @@
+"""Folders that hold a network: config.json and model.safetensors, written whole or not at all."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from molweave.errors import UserError
+from molweave.shapes import Tensor
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+MODEL_FILES = frozenset(
+    {
+        "README.md",
+        CONFIG,
+        "history.csv",
+        "metrics.json",
+        WEIGHTS,
+        "report.html",
+        "split.json",
+    }
+)
+"""What a folder of a model or an encoder may hold; anything else is the user's own."""
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no model folder can be written; nothing is left there.
+
+    Raises:
+        UserError: ``folder`` exists and ``overwrite`` is False, it is something else than a model
+            folder, or the place cannot be written to.
+    """
+    if folder.exists() and not overwrite:
+        raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder; choose another name")
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if found and CONFIG not in found:
+        raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
+    if others := found - MODEL_FILES:
+        raise UserError(
+            f"{folder} holds other files than a model's ({min(others)}), which overwriting would "
+            "delete; choose another name"
+        )
+    _make_beside(folder).rmdir()
+
+
+def _make_beside(folder: Path) -> Path:
+    """A new empty folder beside ``folder``."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose another place") from error
+
+
+@contextmanager
+def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder to fill, and put it in the place of ``folder`` at the end.
+
+    Raises:
+        UserError: see `check_folder`; or the disk is full, say.
+    """
+    check_folder(folder, overwrite=overwrite)
+    fresh = _make_beside(folder)
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        if folder.exists():
+            old = fresh.with_name(fresh.name + ".old")
+            folder.replace(old)
+            fresh.replace(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.replace(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_network(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write config.json and model.safetensors into an existing folder.
+
+    Raises:
+        OSError: they cannot be written; the disk is full, say.
+    """
+    kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    try:
+        save_file(kept, folder / WEIGHTS)
+        (folder / WEIGHTS).chmod(0o644)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors in model.safetensors, on the CPU.
+
+    Raises:
+        UserError: the file is not there, truncated or something else.
+    """
+    path = folder / WEIGHTS
+    try:
+        found: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot read the weights {path} ({one_line(error)}); the folder is damaged, copy it "
+            "again"
+        ) from error
+    return found
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of the text of an exception, on one line."""
+    return " ".join(str(error).split())[:200]

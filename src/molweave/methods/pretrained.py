@@ -1,0 +1,185 @@
+"""A pre-trained encoder as a folder: the network of a method without a head, and how to reuse it.
+
+The folder holds config.json and model.safetensors, often in half precision; loading runs no code.
+Some encoders ship with the package and are found by name.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from molweave.data.splits import counted
+from molweave.errors import UserError
+from molweave.methods import METHODS
+from molweave.methods.base import Method
+from molweave.methods.config import replace_fields, to_plain
+from molweave.methods.folder import CONFIG, WEIGHTS, read_tensors, write_network
+from molweave.methods.spec import Spec, damaged, read_spec
+from molweave.shapes import Tensor
+
+SHIPPED = Path(__file__).parents[1] / "encoders"
+"""The folder of the encoders that come with the package."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(Spec):
+    """What belongs to the weights of a pre-trained encoder; ``method_config`` is pre-training's."""
+
+    kind: ClassVar[str] = "encoder"
+
+    def configure(self, changes: Mapping[str, object]) -> Any:
+        """The method's configuration for the use of this encoder.
+
+        That of the pre-training, with what the method changes for fine-tuning
+        (`MethodEntry.finetuning`) and then ``changes``.
+
+        Raises:
+            UserError: an unknown field, or a value that makes no sense.
+        """
+        entry = METHODS[self.method]
+        values = {**self.method_config, **entry.finetuning, **changes}
+        return replace_fields(entry.config(), values, where=self.method)
+
+
+@dataclass(frozen=True)
+class PretrainedEncoder:
+    """A specification and the tensors of the method's network, float32 on the CPU."""
+
+    spec: EncoderSpec
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def sha256(self) -> str:
+        """Digest over names, shapes and values of the tensors."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.tensors.items()):
+            digest.update(f"{name} {tuple(value.shape)}\n".encode())
+            digest.update(value.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def build(self, changes: Mapping[str, object]) -> Method:
+        """A network with these weights, in evaluation mode, see `EncoderSpec.configure`.
+
+        Raises:
+            UserError: see `EncoderSpec.configure` and `load_into`.
+        """
+        config = self.spec.configure(changes)
+        method = METHODS[self.spec.method].method(config)
+        self.load_into(method, to_plain(config))
+        return method.eval()
+
+    def load_into(self, method: Method, method_config: Mapping[str, Any]) -> None:
+        """Give the weights to a network; tensors that it does not have are left out.
+
+        Args:
+            method: the network, of this encoder's method.
+            method_config: its configuration, for the message.
+
+        Raises:
+            UserError: a tensor of the network is not in the encoder, or has another shape.
+        """
+        wanted = method.state_dict()
+        wrong = [
+            name
+            for name, value in wanted.items()
+            if name not in self.tensors or self.tensors[name].shape != value.shape
+        ]
+        if wrong:
+            why = "has not" if wrong[0] not in self.tensors else "has in another shape"
+            raise UserError(
+                f"the network needs {counted(len(wrong), 'tensor')} that the encoder {why} "
+                f"({', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}): "
+                f"{self._differences(method_config)}"
+            )
+        method.load_state_dict({name: self.tensors[name] for name in wanted})
+
+    def _differences(self, method_config: Mapping[str, Any]) -> str:
+        found = self.spec.method_config
+        names = [name for name, value in method_config.items() if found.get(name) != value]
+        return "; ".join(
+            f"it was pre-trained with {name}={found.get(name)}, not {name}={method_config[name]}"
+            for name in names
+        )
+
+
+def write_encoder(
+    spec: EncoderSpec, tensors: Mapping[str, Tensor], folder: Path, *, half: bool
+) -> None:
+    """Write config.json and model.safetensors into an existing folder.
+
+    Args:
+        spec: the specification.
+        tensors: ``Method.state_dict()`` of the pre-trained network.
+        folder: where to write.
+        half: store float16, but for tensors with a value that float16 cannot hold.
+
+    Raises:
+        OSError: they cannot be written; the disk is full, say.
+    """
+    kept = {name: _halve(value) if half else value for name, value in tensors.items()}
+    write_network(spec.to_json(), kept, folder)
+
+
+def _halve(value: Tensor) -> Tensor:
+    small = value.detach().half() if value.is_floating_point() else value
+    return small if torch.isfinite(small).all() else value
+
+
+def read_encoder(folder: Path) -> PretrainedEncoder:
+    """Load a folder that `write_encoder` wrote.
+
+    Raises:
+        UserError: not an encoder folder, truncated, written by a newer format, made with
+            featurizers that this version does not have, or with tensors that are not those of its
+            configuration.
+    """
+    spec = read_spec(folder, EncoderSpec)
+    tensors = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in read_tensors(folder).items()
+    }
+    entry = METHODS[spec.method]
+    try:
+        config = replace_fields(entry.config(), spec.method_config, where=spec.method)
+        with torch.device("meta"):
+            wanted = entry.method(config).state_dict()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise damaged(folder, error) from error
+    shapes = {name: value.shape for name, value in wanted.items()}
+    found = {name: value.shape for name, value in tensors.items()}
+    wrong = [name for name in {**shapes, **found} if shapes.get(name) != found.get(name)]
+    if wrong:
+        states = {True: "missing", False: "of another shape"}
+        state = "unknown" if wrong[0] not in shapes else states[wrong[0] not in found]
+        raise UserError(
+            f"{folder / WEIGHTS} does not fit its config.json: {wrong[0]} is {state} "
+            f"({counted(len(wrong), 'tensor')} in all)"
+        )
+    return PretrainedEncoder(spec, tensors)
+
+
+def shipped_encoders() -> tuple[str, ...]:
+    """Names of the encoders that come with the package."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}")))
+
+
+def find_encoder(place: str | Path) -> Path:
+    """The folder of an encoder that is named by its path, or by its name where it is shipped.
+
+    Raises:
+        UserError: there is neither; lists those that ship.
+    """
+    folder = Path(place)
+    if folder.exists():
+        return folder
+    names = shipped_encoders()
+    if str(place) in names:
+        return SHIPPED / str(place)
+    raise UserError(
+        f"there is no encoder folder {place}, and none of this name ships with molweave; shipped: "
+        f"{', '.join(names) or 'none'}"
+    )

@@ -1,0 +1,139 @@
+"""What belongs to the weights of a network: config.json, checked against this version."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from molweave.chem.conformers import ConformerSettings
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import make_modalities
+from molweave.errors import UserError
+from molweave.methods import METHODS
+from molweave.methods.folder import CONFIG, one_line
+
+FORMAT_VERSION = 1
+KINDS = {
+    "model": ("a fitted model", "predict and embed take it"),
+    "encoder": ("a pre-trained encoder", "fit --from and embed take it"),
+}
+"""What a folder may hold, and what can be done with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What is needed, besides the weights, to read molecules exactly as in training.
+
+    Attributes:
+        method: name in `METHODS`.
+        preset: the preset that the configuration started from.
+        method_config: every field of the method's configuration.
+        standardizer: version of the standardisation, ``default-1`` say.
+        conformers: how conformers are generated.
+        coordinates: where they come from, see `Featurizer`.
+        modality_versions: modality name to version of its featurizer.
+        record: where the weights come from: data, training, versions; information only.
+    """
+
+    kind: ClassVar[str]
+
+    method: str
+    preset: str
+    method_config: Mapping[str, Any]
+    standardizer: str
+    conformers: ConformerSettings
+    coordinates: str
+    modality_versions: Mapping[str, str]
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modality_names(self) -> tuple[str, ...]:
+        """The modalities, in the method's order."""
+        return tuple(self.modality_versions)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for config.json."""
+        return {"format_version": FORMAT_VERSION, "kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """The inverse of `to_json`, without version and kind.
+
+        Raises:
+            TypeError, KeyError, AttributeError: a field is missing, unknown or of another type.
+        """
+        return cls(**{**plain, "conformers": ConformerSettings(**plain["conformers"])})
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+def folder_kind(folder: Path) -> str:
+    """Which of `KINDS` a folder holds.
+
+    Raises:
+        UserError: neither, damaged, or of another format version.
+    """
+    return _read_config(folder, "a model or encoder folder")[0]
+
+
+def read_spec(folder: Path, spec_type: type[SpecT]) -> SpecT:
+    """The specification in config.json, checked against what this version can do.
+
+    Raises:
+        UserError: not such a folder, damaged, written by a newer format, or made with featurizers
+            that this version does not have.
+    """
+    wanted = spec_type.kind
+    article = "an" if wanted == "encoder" else "a"
+    kind, plain = _read_config(folder, f"{article} {wanted} folder")
+    if kind != wanted:
+        found, use = KINDS[kind]
+        raise UserError(f"{folder} is {found}, not {KINDS[wanted][0]}; {use}")
+    try:
+        spec = spec_type.from_json(plain)
+        _check_versions(spec, folder)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise damaged(folder, error) from error
+    return spec
+
+
+def damaged(folder: Path, error: Exception) -> UserError:
+    """The error for a config.json that makes no sense."""
+    return UserError(f"{folder / CONFIG} is damaged ({one_line(error)}); copy it again")
+
+
+def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
+    """Kind and other fields of config.json."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UserError(f"{folder} is not {wanted}: it has no {CONFIG}")
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        version = plain.pop("format_version")
+        kind = plain.pop("kind", "model")
+        _ = KINDS[kind]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise damaged(folder, error) from error
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{folder} has {kind} format {version}, this version of molweave reads format "
+            f"{FORMAT_VERSION}; install the version that wrote it"
+        )
+    return kind, plain
+
+
+def _check_versions(spec: Spec, folder: Path) -> None:
+    if spec.method not in METHODS:
+        raise UserError(f"{folder} needs the method {spec.method!r}; known: {', '.join(METHODS)}")
+    found = {modality.name: modality.version for modality in make_modalities(spec.modality_names)}
+    found["standardizer"] = Standardizer(spec.standardizer.rsplit("-", 1)[0]).version
+    wanted = {**spec.modality_versions, "standardizer": spec.standardizer}
+    changed = [name for name, version in wanted.items() if found.get(name) != version]
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"{folder} was fitted with {name} version {wanted[name]}, this version of molweave "
+            f"has {found.get(name)}; install the version that wrote it or fit again"
+        )

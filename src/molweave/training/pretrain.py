@@ -1,0 +1,328 @@
+"""Pre-train a method on a corpus: the visible loop."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from molweave.data.batch import Batch
+from molweave.data.feed import Feed
+from molweave.data.shards import ShardedCorpus
+from molweave.errors import UserError
+from molweave.methods.base import Method
+from molweave.shapes import Tensor
+from molweave.training.optim import WeightAverage, make_groups, warmup_cosine
+from molweave.training.pretrain_config import PretrainConfig
+from molweave.training.seed import seed_everything
+from molweave.training.state import (
+    load_folder,
+    optimizer_tensors,
+    remove_state,
+    restore_optimizer,
+    save_folder,
+)
+
+OnRecord = Callable[[dict[str, float], int], None]
+"""Called with every record of the log and the number of all steps."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What a pre-training did.
+
+    Attributes:
+        history: one mapping per line of the log: step, epoch, means of every term since the line
+            before, learning rate, molecules per second, seconds; ``valid_...`` where a validation
+            was.
+        stopped: why it ended: ``epochs`` or ``time``.
+    """
+
+    history: list[dict[str, float]]
+    stopped: str
+
+
+@dataclass
+class _State:
+    """What the next step depends on, but for the tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class _Step(nn.Module):
+    """The loss of a method as fabric wants it; see `molweave.training.finetune.TrainingStep`."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, batch: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
+        """Every term unweighted, and ``loss``, their weighted sum."""
+        given = batch()
+        terms = self.method.objectives(self.method.encode(given), given, progress)
+        total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
+        return {"loss": total, **{name: term.value for name, term in terms.items()}}
+
+
+class Pretrainer:
+    """One pre-training of any method, in any number of processes."""
+
+    def __init__(
+        self,
+        method: Method,
+        corpus: ShardedCorpus,
+        config: PretrainConfig,
+        fabric: Fabric,
+        *,
+        seed: int = 0,
+        workers: int = 0,
+        checkpoint: Path | None = None,
+        identity: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Prepare to train ``method``.
+
+        Args:
+            method: with fresh weights, the same in every process.
+            corpus: what to train on.
+            config: the optimisation.
+            fabric: the processes.
+            seed: of the order of the molecules and of all that is random.
+            workers: processes that featurise ahead; 0 for none.
+            checkpoint: folder of the resumable state; None for none.
+            identity: names the run by plain values; a checkpoint of another one is refused.
+            resume: go on from ``checkpoint``, where it has a state.
+        """
+        self.corpus, self.config, self.fabric, self.seed = corpus, config, fabric, seed
+        self.checkpoint, self.resume = checkpoint, resume
+        self.identity = dict(identity or {})
+        self.feed = Feed(
+            corpus,
+            method.modalities,
+            batch_size=config.batch_size,
+            accumulate=config.accumulate,
+            seed=seed,
+            bucket=method.pads,
+            max_atoms=config.max_atoms,
+            workers=workers,
+            rank=fabric.global_rank,
+            ranks=fabric.world_size,
+        )
+        self.steps = config.epochs * self.feed.steps_per_epoch
+        self.method = method.to(fabric.device)
+        if config.compile:
+            _compile(self.method)
+        groups = make_groups(
+            self.method, config.weight_decay, self.method.learning_rate_factors()
+        )
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
+        self.average = WeightAverage(self.method, config.average)
+        self.state = _State()
+        self.sums: dict[str, Tensor] = {}
+
+    def run(self, on_record: OnRecord | None = None) -> Pretraining:
+        """Train to the end; the method then holds the weights to keep."""
+        self._resume()
+        started = time.monotonic()
+        before, saved, stopped = self.state.seconds, started, "epochs"
+        for batches in self.feed.steps(self.state.step, self.steps):
+            self._step(batches)
+            self.state.step += 1
+            if not self._due(self.config.log_steps):
+                continue
+            now = time.monotonic()
+            self.state.seconds = before + now - started
+            self._record(on_record)
+            if self._agree(now - saved >= 60 * self.config.save_minutes):
+                self._save()
+                saved = now
+            limit = 60 * self.config.max_minutes
+            if limit and self.state.step < self.steps and self._agree(now - started >= limit):
+                stopped = "time"
+                break
+        self._finish(stopped)
+        return Pretraining(self.state.history, stopped)
+
+    def _due(self, every: int) -> bool:
+        return self.state.step % every == 0 or self.state.step == self.steps
+
+    def _agree(self, decision: bool) -> bool:
+        """The decision of the first process, whose clock counts for all."""
+        return bool(self.fabric.broadcast(decision))
+
+    def _step(self, batches: list[Batch]) -> None:
+        """One step of the optimiser; random numbers depend on seed, step and rank only."""
+        step, config = self.state.step, self.config
+        seed_everything(self.seed, step * self.fabric.world_size + self.fabric.global_rank)
+        rate = warmup_cosine(config.learning_rate, step, self.steps, config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.wrapped.train()
+        for number, given in enumerate(batches, start=1):
+            batch = given.to(self.fabric.device)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=number < len(batches)):
+                terms = self.wrapped(lambda batch=batch: batch, step / self.steps)
+                self.fabric.backward(terms["loss"] / len(batches))
+            for name, value in terms.items():
+                mean = value.detach().float() / len(batches)
+                self.sums[name] = self.sums[name] + mean if name in self.sums else mean
+        if config.clip:
+            self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=config.clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if config.average:
+            self.average.update(self.method)
+
+    def _record(self, on_record: OnRecord | None) -> None:
+        """Add a line to the log, with a validation where one is due."""
+        state, history = self.state, self.state.history
+        last = history[-1] if history else {"step": 0.0, "seconds": 0.0}
+        count = state.step - int(last["step"])
+        terms = {name: float(self._mean(value) / count) for name, value in self.sums.items()}
+        if not all(map(_finite, terms.values())):
+            raise UserError(
+                f"pre-training diverged before step {state.step}: the loss is not finite; lower "
+                "learning_rate, and go on from the last checkpoint with --resume"
+            )
+        seconds = max(state.seconds - last["seconds"], 1e-9)
+        record = {
+            "step": float(state.step),
+            "epoch": state.step / self.feed.steps_per_epoch,
+            **terms,
+            **self.method.monitors(),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "molecules_per_second": count * self.config.batch_size / seconds,
+            "seconds": state.seconds,
+        }
+        self.sums = {}
+        if self.config.valid_molecules and self._due(self._valid_every()):
+            record |= self._validate()
+        history.append(record)
+        if on_record is not None:
+            on_record(record, self.steps)
+
+    def _valid_every(self) -> int:
+        """Steps between validations, a multiple of those between the lines of the log."""
+        every = self.config.log_steps
+        return max(1, round(self.config.valid_steps / every)) * every
+
+    def _validate(self) -> dict[str, float]:
+        """Terms and scores on held-out molecules, of the weights that would be kept."""
+        current = self._swap_in_average()
+        self.method.eval()
+        totals: dict[str, Tensor] = {}
+
+        def add(name: str, total: Tensor, count: Tensor) -> None:
+            pair = torch.stack([total.double(), count.double()])
+            totals[name] = totals[name] + pair if name in totals else pair
+
+        generator = torch.Generator(self.fabric.device).manual_seed(self.seed)
+        with torch.inference_mode(), self.fabric.autocast():
+            for given in self.feed.valid(self.config.valid_molecules, 128):
+                found = self.method.assess(given.to(self.fabric.device), generator)
+                size = torch.tensor(float(given.size), device=self.fabric.device)
+                for name, term in found.terms.items():
+                    add(name, term.value.float() * size, size)
+                    add("loss", term.weight * term.value.float() * size, 0 * size)
+                add("loss", 0 * size, size)
+                for name, score in found.scores.items():
+                    add(name, score.total, score.count)
+        if current is not None:
+            self.method.load_state_dict(current)
+        means = {name: self._mean(pair) for name, pair in totals.items()}
+        return {f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items()}
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """Over all processes."""
+        found = self.fabric.all_reduce(value, reduce_op="mean")
+        assert isinstance(found, Tensor)  # noqa: S101 - fabric gives back what it took
+        return found
+
+    def _swap_in_average(self) -> dict[str, Tensor] | None:
+        """Put the averaged weights in place and give back the current ones, if there are two."""
+        if not self.config.average:
+            return None
+        current = {name: value.clone() for name, value in self.method.state_dict().items()}
+        self.method.load_state_dict(self.average.weights)
+        return current
+
+    def _finish(self, stopped: str) -> None:
+        """Keep the state, so that a run that ended by time can go on, and the averaged weights."""
+        if stopped == "time":
+            self._save()
+        self._swap_in_average()
+        self.method.eval()
+
+    def _save(self) -> None:
+        if self.checkpoint is None or self.fabric.global_rank:
+            return
+        tensors: dict[str, dict[str, Tensor]] = {
+            "model": dict(self.method.state_dict()),
+            "optimizer": optimizer_tensors(self.optimizer),
+        }
+        if self.config.average:
+            tensors["average"] = self.average.weights
+        plain = {
+            "step": self.state.step,
+            "seconds": self.state.seconds,
+            "history": self.state.history,
+            "identity": self.identity,
+        }
+        save_folder(plain, tensors, self.checkpoint)
+
+    def _resume(self) -> None:
+        found = None
+        if self.checkpoint is not None and not self.resume:
+            if self.fabric.global_rank == 0:
+                remove_state(self.checkpoint)
+        elif self.checkpoint is not None:
+            found = load_folder(self.checkpoint)
+        if found is None:
+            return
+        plain, tensors = found
+        _check_identity(plain["identity"], self.identity, self.checkpoint)
+        self.state = _State(plain["step"], plain["seconds"], plain["history"])
+        self.method.load_state_dict(tensors["model"])
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        if self.config.average:
+            self.average.weights = {
+                name: value.to(self.fabric.device) for name, value in tensors["average"].items()
+            }
+            self.average.updates = self.state.step
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _compile(method: Method) -> None:
+    parts = method.compiled()
+    if not parts:
+        raise UserError(f"{method.name} has no layers that gain from compile; leave it out")
+    for part in parts:
+        part.compile(dynamic=True)
+
+
+def _check_identity(
+    before: Mapping[str, Any], now: Mapping[str, Any], checkpoint: Path | None
+) -> None:
+    """Refuse to go on with another corpus, network, recipe or number of processes."""
+    changed = [
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise UserError(
+            f"{checkpoint} is the checkpoint of another run: {'; '.join(changed)}; use the same "
+            "command as before, or start afresh without --resume"
+        )

@@ -1,0 +1,51 @@
+"""The processes that train together, as ``torchrun`` or fabric's launcher started them."""
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from molweave.errors import UserError
+from molweave.training.finetune import make_fabric
+
+
+def join_processes(device: str, precision: str) -> Fabric:
+    """Fabric over all processes that ``torchrun`` started; over this one where it did not.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto`` or one of fabric's names.
+
+    Raises:
+        UserError: the environment names processes in a way that makes no sense.
+    """
+    world, local = (_count(name) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world == 1:
+        return make_fabric(device, precision)
+    if world % local:
+        raise UserError(
+            f"WORLD_SIZE {world} is no multiple of LOCAL_WORLD_SIZE {local}; start the processes "
+            "with torchrun"
+        )
+    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
+    if precision == "auto":
+        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=local,
+        num_nodes=world // local,
+        precision=precision,  # type: ignore[arg-type]
+        strategy=DDPStrategy(
+            process_group_backend="nccl" if on_gpu else "gloo", find_unused_parameters=True
+        ),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _count(name: str) -> int:
+    value = os.environ.get(name, "1")
+    if not value.isdecimal() or int(value) < 1:
+        raise UserError(f"{name} must be a number of processes; found {value!r}")
+    return int(value)
