@@ -1,7 +1,7 @@
 """A memory bank of anchors: typical embeddings that others are read through."""
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
 
 from molweave.shapes import Float, Tensor
@@ -21,7 +21,8 @@ class MemoryBank(nn.Module):
     HGM2R, TPAMI 2023, divides by K once more, which shrinks every r towards 0).
 
     In training, anchors that (nearly) no molecule addresses are put in the place of embeddings of
-    the batch: at the first step all of them, later those whose usage has decayed.
+    the batch: at the first step all of them, later those whose usage has decayed. Where several
+    processes train, the batch of the first one is the one.
     """
 
     anchors: Tensor
@@ -67,6 +68,9 @@ class MemoryBank(nn.Module):
         chosen = torch.randperm(len(embeddings), device=embeddings.device)[: len(dead)]
         self.anchors[dead] = embeddings[chosen].to(self.anchors.dtype)
         self.usage[dead] = 1 / len(self.usage)
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.broadcast(self.anchors, 0)
+            distributed.broadcast(self.usage, 0)
 
     @property
     def dead(self) -> Tensor:
