@@ -147,9 +147,9 @@ def test_in_evaluation_a_molecule_meets_its_nearest_references_only(codes: Tenso
     network.eval()
     found = network(codes)
     for row, g in zip(codes, found, strict=True):
-        known = sorted(
-            network.references.tolist(), key=lambda other: -cosine(other, row.tolist())
-        )[: COUNT - 1]
+        known = sorted(network.references.tolist(), key=lambda other: -cosine(other, row.tolist()))[
+            : COUNT - 1
+        ]
         group = torch.cat([row[None], torch.tensor(known)])
         hidden = torch.relu(network.norm(network.theta(group)))
         torch.testing.assert_close(g, hidden.mean(0) + network.residual(row))

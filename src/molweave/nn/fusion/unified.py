@@ -51,9 +51,7 @@ class UnifiedCode(nn.Module):
         self.widths = dict(widths)
         self.hidden = nn.ModuleDict({name: nn.Linear(d, hidden) for name, d in widths.items()})
         self.code = nn.ModuleDict({name: nn.Linear(hidden, code) for name in widths})
-        self.decoder = nn.ModuleDict(
-            {name: nn.Linear(code, hidden) for name in widths if decoders}
-        )
+        self.decoder = nn.ModuleDict({name: nn.Linear(code, hidden) for name in widths if decoders})
 
     def forward(
         self, features: Mapping[str, Tensor], present: Mapping[str, Bool[Tensor, " B"]]
@@ -68,13 +66,11 @@ class UnifiedCode(nn.Module):
         mask = torch.stack([present[name] for name in self.widths], dim=1)
         hidden: dict[str, Tensor] = {}
         codes: dict[str, Tensor] = {}
-        for name, rows in zip(self.widths, mask.T, strict=True):
-            inside, outside = self.hidden[name], self.code[name]
-            given = features.get(name)
-            if given is None:
-                given = inside.weight.new_zeros(0, inside.in_features)
-            x = torch.tanh(inside(given))
-            c = torch.tanh(outside(x))
+        like = next(self.parameters())
+        for (name, width), rows in zip(self.widths.items(), mask.T, strict=True):
+            given = features.get(name, like.new_zeros(0, width))
+            x = torch.tanh(self.hidden[name](given))
+            c = torch.tanh(self.code[name](x))
             where = rows.nonzero()[:, 0]
             hidden[name] = x.new_zeros(len(mask), x.shape[1]).index_copy(0, where, x)
             codes[name] = c.new_zeros(len(mask), c.shape[1]).index_copy(0, where, c)

@@ -46,7 +46,9 @@ def contrast_modalities(
     for first, second in itertools.combinations(codes, 2):
         both = present[first] & present[second]
         if int(both.sum()) > 1:
-            values.append(info_nce(codes[first][both], codes[second][both], temperature=temperature))
+            values.append(
+                info_nce(codes[first][both], codes[second][both], temperature=temperature)
+            )
     if not values:
         return next(iter(codes.values())).new_zeros(())
     return torch.stack(values).mean()
