@@ -34,3 +34,6 @@ class Events:
 
     def epoch(self, member: int, info: Epoch) -> None:
         """An epoch of ensemble member ``member`` (from 0) ended."""
+
+    def record(self, record: dict[str, float], steps: int) -> None:
+        """A pre-training of ``steps`` steps wrote a line of its log."""

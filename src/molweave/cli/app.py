@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from molweave.cli import check, doctor, embed, evaluate, fit, info, predict, prepare
+from molweave.cli import check, doctor, embed, evaluate, fit, info, predict, prepare, pretrain
 from molweave.errors import UserError
 
 OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
@@ -30,6 +30,7 @@ app.command("fingerprint", hidden=True)(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("prepare")(prepare.prepare)
+app.command("pretrain")(pretrain.pretrain)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 

@@ -56,6 +56,15 @@ class Lines(Display):
         if info.number in (1, info.total) or info.number % every == 0:
             self.message(f"{self._name}: epoch {info.number}/{info.total}, {describe_epoch(info)}")
 
+    def record(self, record: dict[str, float], steps: int) -> None:
+        """Print a line of the log now and then, and every validation."""
+        now = time.monotonic()
+        last = record["step"] >= steps or "valid_loss" in record
+        if not last and now - self._printed < self.EVERY:
+            return
+        self._printed = now
+        self.message(f"{self._name}: step {record['step']:,.0f}/{steps:,}, {describe(record)}")
+
 
 class Bars(Display):
     """A bar with rate and time left for the stage that is running."""
@@ -118,6 +127,13 @@ class Bars(Display):
         note = f"{describe_epoch(info)}, {format_duration(left)} left"
         self._update(info.number, info.total, f"epoch {info.number}/{info.total}", note)
 
+    def record(self, record: dict[str, float], steps: int) -> None:
+        """Move the bar to a line of the log and show what it says."""
+        done = int(record["step"])
+        left = (steps - done) * record["seconds"] / done
+        note = f"{describe(record)}, {format_duration(left)} left"
+        self._update(done, steps, f"step {done:,}/{steps:,}", note)
+
     def _update(self, done: int, total: int | None, count: str, note: str) -> None:
         self._progress.update(self._task, completed=done, total=total, count=count, note=note)
 
@@ -128,6 +144,16 @@ def describe_epoch(info: Epoch) -> str:
     shown |= {name: value for name, value in info.record.items() if name.startswith("valid_")}
     texts = [f"{name} {value:.4g}" for name, value in shown.items() if value is not None]
     return f"{', '.join(texts)} (best epoch {info.best_epoch + 1})"
+
+
+def describe(record: dict[str, float]) -> str:
+    """The losses and the pace of a line of a pre-training's log."""
+    texts = [
+        f"{name.replace('_', ' ')} {record[name]:.4g}"
+        for name in ("loss", "valid_loss")
+        if name in record
+    ]
+    return f"{', '.join(texts)}, {record['molecules_per_second']:,.0f} molecules/s"
 
 
 def open_display(quiet: bool) -> Display:

@@ -14,7 +14,7 @@ from molweave.data.ahead import Ahead
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.dataset import make_modalities
 from molweave.data.shard_file import Sample
-from molweave.data.shards import Position, Share, ShardedCorpus
+from molweave.data.shards import Position, ShardedCorpus, Share
 from molweave.errors import UserError
 
 WINDOW = 32

@@ -124,7 +124,7 @@ class MoleBLENDConfig:
 _PAPER = MoleBLENDConfig()
 
 MOLEBLEND_PRESETS: dict[str, MoleBLENDConfig] = {
-    "small": replace(_PAPER, width=256, layers=6, heads=8, feed_forward=512),
+    "small": replace(_PAPER, width=256, layers=6, heads=8, feed_forward=512, kernels=64),
     "base": replace(_PAPER, width=512, layers=12, heads=16, feed_forward=1024),
     "paper": _PAPER,
 }

@@ -116,6 +116,31 @@ def learning_curve(
     return sheet.svg
 
 
+def history_curve(
+    lines: Sequence[tuple[np.ndarray, np.ndarray]], *, key: str, label: str
+) -> Markup:
+    """One quantity over the steps of a pre-training: in training, then on held-out molecules.
+
+    Args:
+        lines: steps and values of each line.
+        key: see `Sheet`.
+        label: see `Sheet`.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    sheet = Sheet(key, label, width=2.6, height=1.9)
+    with sheet as figure:
+        axes = figure.subplots()
+        for number, (steps, values) in enumerate(lines):
+            marker = "o" if number or len(steps) < 2 else ""
+            color = MEMBER_COLORS[number % len(MEMBER_COLORS)]
+            axes.plot(steps, values, marker=marker, markersize=2.5, color=color, linewidth=1.2)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.set_xlabel("step")
+    return sheet.svg
+
+
 def roc_figure(truth: np.ndarray, prediction: np.ndarray, *, key: str) -> Markup:
     """ROC curve; both classes must be there, see `roc_points`."""
     false_rate, true_rate = roc_points(truth, prediction)

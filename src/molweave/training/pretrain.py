@@ -118,9 +118,7 @@ class Pretrainer:
         self.method = method.to(fabric.device)
         if config.compile:
             _compile(self.method)
-        groups = make_groups(
-            self.method, config.weight_decay, self.method.learning_rate_factors()
-        )
+        groups = make_groups(self.method, config.weight_decay, self.method.learning_rate_factors())
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
         self.average = WeightAverage(self.method, config.average)
@@ -147,7 +145,7 @@ class Pretrainer:
             if limit and self.state.step < self.steps and self._agree(now - started >= limit):
                 stopped = "time"
                 break
-        self._finish(stopped)
+        self._finish()
         return Pretraining(self.state.history, stopped)
 
     def _due(self, every: int) -> bool:
@@ -255,10 +253,12 @@ class Pretrainer:
         self.method.load_state_dict(self.average.weights)
         return current
 
-    def _finish(self, stopped: str) -> None:
-        """Keep the state, so that a run that ended by time can go on, and the averaged weights."""
-        if stopped == "time":
-            self._save()
+    def _finish(self) -> None:
+        """Keep the state, score what has not been scored, and leave the weights to keep."""
+        history = self.state.history
+        if self.config.valid_molecules and history and "valid_loss" not in history[-1]:
+            history[-1] |= self._validate()
+        self._save()
         self._swap_in_average()
         self.method.eval()
 

@@ -1,0 +1,79 @@
+"""Pre-train an encoder on a corpus and write it as a folder."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from molweave.events import Events
+from molweave.methods.folder import check_folder, replace_folder
+from molweave.methods.pretrained import EncoderSpec, write_encoder
+
+
+def pretrain(
+    corpus: str | Path,
+    out: str | Path,
+    *,
+    method: str,
+    preset: str = "small",
+    modalities: Sequence[str] | None = None,
+    method_options: Mapping[str, object] | None = None,
+    training: Mapping[str, object] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    events: Events | None = None,
+) -> EncoderSpec:
+    """Pre-train a method without labels; see `PretrainOptions` for the choices.
+
+    Under ``torchrun`` every process calls this, and the first one writes. A run that ended by
+    ``max_minutes`` leaves its checkpoint beside ``out``: with ``resume`` and more time it goes on.
+
+    Args:
+        corpus: folder of shards made by ``molweave prepare``.
+        out: encoder folder to write: the encoder in half precision, log, report and model card.
+        method: name in `molweave.methods.METHODS`.
+        preset: a preset of the method.
+        modalities: views to use; None for the preset's.
+        method_options: fields of the method's configuration to change.
+        training: fields of `PretrainConfig` to change.
+        seed: of everything random.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        workers: processes that featurise ahead; 0 to do it between the steps.
+        resume: go on with an interrupted run of the same command.
+        overwrite: whether ``out`` may exist.
+        events: told of the progress.
+
+    Returns:
+        What config.json says of the encoder.
+
+    Raises:
+        UserError: a corpus or options that cannot be used; says what to do.
+    """
+    from molweave.training.pretrain_corpus import pretrain_corpus
+    from molweave.training.pretrain_options import PretrainOptions
+
+    options = PretrainOptions(
+        method=method,
+        preset=preset,
+        modalities=None if modalities is None else tuple(modalities),
+        method_options=dict(method_options or {}),
+        training=dict(training or {}),
+        seed=seed,
+        device=device,
+        workers=workers,
+    )
+    folder = Path(out)
+    check_folder(folder, overwrite=overwrite or resume)
+    checkpoint = folder.parent / f"{folder.name}.training"
+    result = pretrain_corpus(corpus, options, checkpoint=checkpoint, resume=resume, events=events)
+    if result.first:
+        from molweave.report.pretraining import write_pretraining
+
+        with replace_folder(folder, overwrite=overwrite or resume) as fresh:
+            write_pretraining(result.spec, result.training.history, fresh)
+            write_encoder(result.spec, result.method.state_dict(), fresh, half=True)
+        if result.training.stopped != "time":
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return result.spec

@@ -1,0 +1,181 @@
+"""From a corpus on disk to a pre-trained encoder."""
+
+import hashlib
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from molweave.chem.conformers import ConformerSettings
+from molweave.data.dataset import make_modalities
+from molweave.data.shards import ShardedCorpus
+from molweave.errors import UserError
+from molweave.events import Events
+from molweave.methods.base import Method
+from molweave.methods.config import to_plain
+from molweave.methods.pretrained import EncoderSpec
+from molweave.training.pretrain import Pretrainer, Pretraining
+from molweave.training.pretrain_options import PretrainOptions
+from molweave.training.processes import join_processes
+from molweave.training.seed import seed_everything
+from molweave.version import versions
+
+_CLOCKS = ("max_minutes", "save_minutes")
+"""Fields of the recipe that change nothing of what is learnt up to a step."""
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """A pre-trained network and everything that a report says of it.
+
+    Attributes:
+        spec: of the encoder.
+        method: the network with the weights to keep.
+        training: what happened.
+        first: whether this process is the one that writes.
+    """
+
+    spec: EncoderSpec
+    method: Method
+    training: Pretraining
+    first: bool
+
+
+def pretrain_corpus(
+    folder: str | Path,
+    options: PretrainOptions,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    events: Events | None = None,
+) -> PretrainResult:
+    """Pre-train a method on the shards in ``folder``.
+
+    Under ``torchrun`` every process calls this, and only the first one tells of its progress.
+
+    Args:
+        folder: made by `molweave.data.prepare.prepare`.
+        options: all choices.
+        checkpoint: folder for the resumable state; None for none.
+        resume: go on from ``checkpoint``, where it has a state of this very run.
+        events: told of the progress.
+
+    Raises:
+        UserError: a corpus or options that cannot be used, or a checkpoint of another run.
+    """
+    corpus = ShardedCorpus(folder)
+    config, recipe = options.method_config, options.train_config
+    if recipe.valid_molecules and not corpus.count("valid"):
+        raise UserError(
+            f"{folder} holds out no molecules to validate on; prepare it with --valid 0.02, or "
+            "train with valid_molecules=0"
+        )
+    fabric = join_processes(options.device, recipe.precision)
+    first = fabric.global_rank == 0
+    events = (events if first else None) or Events()
+    seed_everything(options.seed)
+    method: Method = options.entry.method(config)
+    identity = {
+        "corpus": _digest(corpus),
+        "method": options.method,
+        **{f"method.{name}": value for name, value in to_plain(config).items()},
+        **{f"training.{k}": v for k, v in to_plain(recipe).items() if k not in _CLOCKS},
+        "seed": options.seed,
+        "processes": fabric.world_size,
+    }
+    trainer = Pretrainer(
+        method,
+        corpus,
+        recipe,
+        fabric,
+        seed=options.seed,
+        workers=options.workers,
+        checkpoint=checkpoint,
+        identity=identity,
+        resume=resume,
+    )
+    for line in _describe(corpus, method, trainer):
+        events.message(line)
+    events.stage("pre-training", trainer.steps)
+    training = trainer.run(events.record)
+    spec = _make_spec(options, corpus, training, fabric.world_size, str(fabric.device.type))
+    return PretrainResult(spec, method, training, first)
+
+
+def _digest(corpus: ShardedCorpus) -> str:
+    digest = hashlib.sha256()
+    for shard in corpus.manifest.shards:
+        digest.update(f"{shard.part} {shard.sha256}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _describe(corpus: ShardedCorpus, method: Method, trainer: Pretrainer) -> list[str]:
+    parameters = sum(p.numel() for p in method.parameters())
+    lines = [
+        f"{corpus.folder}: {corpus.count('train'):,} molecules to train on, "
+        f"{corpus.count('valid'):,} held out",
+        f"{method.name}: {parameters:,} parameters, {trainer.steps:,} steps of "
+        f"{trainer.config.batch_size} molecules",
+    ]
+    modalities = make_modalities(method.modalities)
+    spatial = [modality.name for modality in modalities if modality.needs_conformer]
+    if spatial and not any(shard.with_coordinates for shard in corpus.manifest.shards):
+        lines.append(
+            f"the corpus has no coordinates: {', '.join(spatial)} is missing for every molecule, "
+            "and the network learns from 2D alone"
+        )
+    return lines
+
+
+def _make_spec(
+    options: PretrainOptions,
+    corpus: ShardedCorpus,
+    training: Pretraining,
+    processes: int,
+    device: str,
+) -> EncoderSpec:
+    settings = corpus.manifest.origin.settings
+    config = options.method_config
+    last = training.history[-1] if training.history else {}
+    valid = [record for record in training.history if "valid_loss" in record]
+    record: dict[str, Any] = {
+        "corpus": {
+            "files": [item.name for item in corpus.manifest.origin.corpus],
+            "excluded": [item.name for item in corpus.manifest.origin.exclude],
+            "train": corpus.count("train"),
+            "valid": corpus.count("valid"),
+            "coordinates": dict(corpus.manifest.coordinates),
+            "sha256": _digest(corpus),
+        },
+        "training": to_plain(options.train_config),
+        "steps": int(last.get("step", 0)),
+        "epochs": last.get("epoch", 0.0),
+        "seconds": last.get("seconds", 0.0),
+        "stopped": training.stopped,
+        "valid": {k: v for k, v in (valid[-1] if valid else {}).items() if k[:6] == "valid_"},
+        "seed": options.seed,
+        "hardware": {
+            "device": device,
+            "machine": platform.machine(),
+            "processes": processes,
+            "threads": torch.get_num_threads(),
+        },
+        "command": options.command(corpus.folder.name),
+        "versions": versions(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    return EncoderSpec(
+        method=options.method,
+        preset=options.preset,
+        method_config=to_plain(config),
+        standardizer=str(settings["standardizer"]),
+        conformers=ConformerSettings(),
+        coordinates="input",
+        modality_versions={
+            modality.name: modality.version for modality in make_modalities(config.modalities)
+        },
+        record=record,
+    )

@@ -1,0 +1,85 @@
+"""What a user chooses for a pre-training."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from molweave.errors import UserError
+from molweave.methods import METHODS, MethodEntry
+from molweave.methods.config import replace_fields
+from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOptions:
+    """Every choice of a pre-training; an encoder is a function of these and of the corpus.
+
+    Attributes:
+        method: name in `molweave.methods.METHODS`.
+        preset: a preset of the method.
+        modalities: views to use; None for the preset's.
+        method_options: fields of the method's configuration to change.
+        training: fields of `PretrainConfig` to change.
+        seed: of the initial weights, the order of the molecules and all that is random.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        workers: processes that featurise ahead; 0 to do it between the steps.
+    """
+
+    method: str
+    preset: str = "small"
+    modalities: tuple[str, ...] | None = None
+    method_options: Mapping[str, object] = field(default_factory=dict)
+    training: Mapping[str, object] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "auto"
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built, before the corpus is read."""
+        if self.method not in METHODS:
+            raise UserError(f"unknown method {self.method!r}; known: {', '.join(METHODS)}")
+        if self.preset not in self.entry.presets:
+            raise UserError(
+                f"{self.method} has the presets {', '.join(self.entry.presets)}; "
+                f"found {self.preset!r}"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
+        if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):
+            raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
+        _ = self.method_config, self.train_config
+
+    @property
+    def entry(self) -> MethodEntry:
+        """The method's class, configuration and presets."""
+        return METHODS[self.method]
+
+    @property
+    def method_config(self) -> Any:
+        """The preset, with what pre-training sets and the user's changes."""
+        changes = {**self.entry.pretraining, **self.method_options}
+        if self.modalities is not None:
+            changes["modalities"] = self.modalities
+        return replace_fields(self.entry.presets[self.preset], changes, where=self.method)
+
+    @property
+    def train_config(self) -> PretrainConfig:
+        """The preset's recipe with the user's changes."""
+        base = PRETRAIN_PRESETS[(self.method, self.preset)]
+        return replace_fields(base, self.training, where="training")
+
+    def command(self, corpus: str) -> str:
+        """The command line that makes the same encoder, naming only what differs from defaults."""
+        words = ["molweave", "pretrain", corpus, "--method", self.method]
+        default = PretrainOptions(method=self.method)
+        for name in ("preset", "seed"):
+            if getattr(self, name) != getattr(default, name):
+                words += [f"--{name}", str(getattr(self, name))]
+        if self.modalities is not None:
+            words += ["--modalities", ",".join(self.modalities)]
+        for flag, changes in (("--set", self.method_options), ("--train", self.training)):
+            for name, value in changes.items():
+                words += [flag, f"{name}={value}"]
+        return shlex.join([*words, "--out", "encoder"])
