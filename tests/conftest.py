@@ -1,8 +1,8 @@
-"""What every test gets: two threads, its own conformer cache, fixed seeds, odd molecules."""
+"""What every test gets: one thread, its own conformer cache, fixed seeds, odd molecules."""
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "2"  # read by torch when it is first imported; inherited by workers
+os.environ["OMP_NUM_THREADS"] = "1"  # so small that a second thread only waits; workers inherit it
 os.environ["MPLBACKEND"] = "Agg"
 
 import random
