@@ -85,10 +85,10 @@ class ResNet18(nn.Module):
 
     def forward(self, part: ImageInput) -> Float[Tensor, "N D"]:
         """One vector per image: the mean over its last feature maps."""
-        ink = 1 - part.pixels.to(self.conv1.weight.dtype) / 255
+        pixels = part.pixels.to(self.conv1.weight.dtype)
         if self.reduce > 1:
-            ink = functional.avg_pool2d(ink, self.reduce)
-        ink = self.augment(ink).contiguous(memory_format=torch.channels_last)
+            pixels = functional.avg_pool2d(pixels, self.reduce)
+        ink = self.augment(1 - pixels / 255).contiguous(memory_format=torch.channels_last)
         maps = torch.relu(self.bn1(self.conv1(ink)))
         maps = functional.max_pool2d(maps, kernel_size=3, stride=2, padding=1)
         for group in (self.layer1, self.layer2, self.layer3, self.layer4):
