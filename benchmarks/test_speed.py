@@ -22,8 +22,8 @@ from molweave.data.cache import ConformerCache, load_conformers
 from molweave.data.moleculenet import open_dataset
 from molweave.data.targets import Task
 from molweave.methods import METHODS
-from molweave.methods.property_model import PropertyModel
 from molweave.methods.mmsa_encoders import ENCODERS
+from molweave.methods.property_model import PropertyModel
 from molweave.modalities import MODALITIES
 from molweave.training.config import TRAIN_PRESETS
 from molweave.training.optim import make_optimizer
