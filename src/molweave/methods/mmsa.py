@@ -19,6 +19,7 @@ from molweave.methods.mmsa_config import MMSAConfig
 from molweave.methods.mmsa_encoders import build_encoders, widths
 from molweave.methods.mmsa_structure import Awareness, StructureAwareness, memory_loss
 from molweave.nn.collapse import effective_rank, spread
+from molweave.nn.fusion.memory import perplexity
 from molweave.nn.fusion.unified import Unified, UnifiedCode
 from molweave.nn.objectives.contrastive import contrast_modalities, retrieved
 from molweave.nn.objectives.reconstruction import reconstruction
@@ -177,7 +178,8 @@ class MMSA(Method):
         """The terms, and how often a graph finds its own image or conformer among the batch's.
 
         The scores ``graph_to_image`` and ``graph_to_geometry`` are shares of the molecules that
-        have both, by the cosine of the codes; they get harder with the size of the batch.
+        have both, by the cosine of the codes; they get harder with the size of the batch. Where
+        no molecule has both there is no score.
         """
         encoding = self.encode(batch)
         scores: dict[str, Score] = {}
@@ -185,7 +187,7 @@ class MMSA(Method):
             codes = encoding.unified.codes
             for name in self.modalities:
                 both = batch.present["graph"] & batch.present[name]
-                if name != "graph":
+                if name != "graph" and both.any():
                     hits = retrieved(codes["graph"][both], codes[name][both])
                     scores[f"graph_to_{name}"] = score(hits.float(), torch.ones_like(hits))
         return Assessment(self.objectives(encoding, batch, 1.0), scores)
@@ -206,7 +208,7 @@ class MMSA(Method):
         if self.awareness is not None and last.structure is not None:
             memory = self.awareness.memory
             found["structure_spread"] = spread(last.structure)
-            found["anchor_perplexity"] = memory.perplexity
+            found["anchor_perplexity"] = perplexity(memory.usage)
             found["dead_anchors"] = float(memory.dead.sum())
         return found
 

@@ -48,9 +48,12 @@ class MemoryBank(nn.Module):
 
     def address(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """How much of every anchor each molecule reads; rows sum to 1."""
+        return torch.softmax(self.similarity(embeddings) / self.temperature, dim=1)
+
+    def similarity(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """The cosine of every molecule and every anchor."""
         known = functional.normalize(self.anchors, dim=1)
-        similarity = functional.normalize(embeddings, dim=1) @ known.T
-        return torch.softmax(similarity.float() / self.temperature, dim=1)
+        return (functional.normalize(embeddings, dim=1) @ known.T).float()
 
     def forward(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         """What every molecule reads, r; in training usage is counted and dead anchors moved."""
@@ -77,8 +80,8 @@ class MemoryBank(nn.Module):
         """Bool (K,): anchors that hardly any molecule addresses."""
         return self.usage < DEAD / len(self.usage)
 
-    @property
-    def perplexity(self) -> float:
-        """exp of the entropy of the usage: how many anchors are in use, 1 to K."""
-        share = self.usage.double() / self.usage.double().sum().clamp(min=1e-12)
-        return float(torch.exp(torch.special.entr(share).sum()))
+
+def perplexity(usage: Float[Tensor, " K"]) -> float:
+    """exp of the entropy of shares of the addressing: how many anchors are in use, 1 to K."""
+    share = usage.double() / usage.double().sum().clamp(min=1e-12)
+    return float(torch.exp(torch.special.entr(share).sum()))
