@@ -6,20 +6,17 @@ from typing import Annotated
 import typer
 
 from molweave.cli import options
-from molweave.cli.choices import choose_kinds, choose_split, find_targets
+from molweave.cli.choices import WITHOUT, choose_kinds, choose_split, find_targets, leave_out
 from molweave.cli.options import DATA, MODEL, TRAINING, option
 from molweave.cli.output import print_json, print_scores, read_scores
 from molweave.cli.progress import open_display
 from molweave.cli.values import (
-    choose,
     given_only,
     merge_options,
     parse_duration,
     parse_pairs,
     split_list,
 )
-
-LOSS_TERMS = ("kl", "mmd", "align", "orth", "rec")
 
 
 def fit(
@@ -45,7 +42,7 @@ def fit(
         ),
     ] = None,
     method: Annotated[
-        str | None, option("--method", MODEL, "auto, dmmrl or moleblend.", "NAME")
+        str | None, option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME")
     ] = None,
     preset: Annotated[
         str | None,
@@ -70,7 +67,7 @@ def fit(
         option(
             "--without",
             MODEL,
-            f"Loss term to leave out (repeatable): {', '.join(LOSS_TERMS)}.",
+            f"{WITHOUT}.",
             "TERM",
         ),
     ] = None,
@@ -198,6 +195,5 @@ def fit(
 def _method_options(
     fusion: str | None, without: list[str] | None, pairs: list[str] | None
 ) -> dict[str, object]:
-    terms = [choose(term, LOSS_TERMS, "--without") for term in split_list(without) or ()]
-    named = {"fusion": fusion, **dict.fromkeys(terms, 0)}
+    named = {"fusion": fusion, **leave_out(without)}
     return merge_options(named, parse_pairs(pairs, "--set"), "--set")
