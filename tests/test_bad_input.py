@@ -214,7 +214,7 @@ def test_labels_that_teach_nothing(cli, tmp_path):
 
 
 def test_too_few_rows(cli, tmp_path):
-    message = "only 9 rows have both a usable molecule and a target value: at least 10 are needed"
+    message = "only 9 rows with both a usable molecule and a target value: at least 10 are needed"
     fit_refused(cli, tmp_path, TABLE.iloc[9:18], message)
     some = TABLE.iloc[9:20].assign(smiles=TABLE["smiles"].replace(TABLE["smiles"][12], "C1CC"))
     some.loc[15, "alcohol"] = np.nan
@@ -412,8 +412,8 @@ def test_outputs_that_cannot_be_written(cli, model, tmp_path):
     (tmp_path / "full" / "notes.txt").write_text("mine", encoding="utf-8")
     learn = ("fit", "a.csv", "-t", "alcohol", "-q", *FLAGS)
     for out, message in [
-        ("a.csv", "a.csv exists; choose another name or allow overwriting it"),
-        ("full", "full exists; choose another name or allow overwriting it"),
+        ("a.csv", "a.csv exists; choose another name or pass --overwrite"),
+        ("full", "full exists; choose another name or pass --overwrite"),
         ("a.csv/new", "cannot write a.csv/new: File exists; choose another place"),
     ]:
         refused(cli, tmp_path, message, *learn, "-o", out)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -66,6 +67,58 @@ def test_a_model_fitted_in_memory_is_the_same_as_from_a_file(tmp_path):
         "split.json",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "measured.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("epochs", 2, "unknown option 'epochs'; write training={'epochs': 2}"),
+        ("fusion", "mean", "unknown option 'fusion'; write method_options={'fusion': 'mean'}"),
+        ("split", "random", "unknown option 'split'; it belongs to the method fit"),
+        ("presett", "small", "unknown option 'presett'; did you mean 'preset'?"),
+        ("xyzzy", 1, "unknown option 'xyzzy'; known: method, preset, modalities"),
+    ],
+)
+def test_an_unknown_option_is_told_where_it_belongs(name, value, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        Predictor(**{name: value})
+
+
+def test_the_scores_of_a_fit_are_at_hand(tmp_path):
+    out = tmp_path / "m"
+    model = Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out)
+    stored = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    loaded = Predictor.load(out)
+    assert model.metrics == loaded.metrics == stored
+    assert model.info()["scores"] == loaded.info()["scores"] == stored
+    (out / "metrics.json").unlink()
+    assert loaded.metrics == {}
+    with pytest.raises(UserError, match="not fitted"):
+        _ = Predictor().metrics
+
+
+def test_how_it_shows_itself(tmp_path):
+    assert repr(Predictor()) == "Predictor()"
+    assert repr(Predictor(seed=3, training={"epochs": 2})) == (
+        "Predictor(training={'epochs': 2}, seed=3)"
+    )
+    assert repr(fitted(ensemble=2)) == (
+        "<Predictor of alcohol (classification), carbons (regression): dmmrl, preset hybrid, "
+        "2 networks, from graph>"
+    )
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed"])
+def test_a_molecule_in_the_place_of_a_file(verb, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"no such file; .* a list, \['CCO'\], .* --smiles CCO"):
+        getattr(fitted(), verb)("CCO")
+    with pytest.raises(UserError, match=r"no such file$"):
+        getattr(fitted(), verb)("absent.csv")
+    monkeypatch.chdir(tmp_path)
+    frame().to_csv("CCO.csv", index=False)
+    (tmp_path / "CCO.csv").rename("CCO")
+    with pytest.raises(UserError, match=r"CCO: .*(suffix|format)"):
+        getattr(fitted(), verb)("CCO")
 
 
 def test_fit_returns_itself_and_tells_of_its_stages():
@@ -148,7 +201,7 @@ def test_save_and_load(tmp_path):
     model.save(tmp_path / "a" / "m")
     again = Predictor.load(str(tmp_path / "a" / "m"), device="cpu", workers=1)
     pd.testing.assert_frame_equal(again.predict(SMILES), model.predict(SMILES))
-    with pytest.raises(UserError, match="m exists; choose another name or allow overwriting it"):
+    with pytest.raises(UserError, match="m exists; choose another name or pass --overwrite"):
         model.save(tmp_path / "a" / "m")
     model.save(tmp_path / "a" / "m", overwrite=True)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["m"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from encoders import write_tiny
 from fits import OPTIONS, TINY, fitted, frame, same_weights
 from rdkit import Chem
 from sklearn.base import clone
@@ -19,7 +20,14 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from molweave import MolweaveClassifier, MolweaveEmbedder, MolweaveRegressor, Predictor, UserError
+from molweave import (
+    Encoder,
+    MolweaveClassifier,
+    MolweaveEmbedder,
+    MolweaveRegressor,
+    Predictor,
+    UserError,
+)
 
 SMALL: dict[str, Any] = {
     "modalities": ["graph"],
@@ -298,6 +306,30 @@ def test_embedder_from_a_folder(embedder, tmp_path):
         MolweaveEmbedder(Predictor()).fit(SMILES)
     with pytest.raises(NotFittedError):
         MolweaveEmbedder(tmp_path / "m").transform(SMILES)
+
+
+def test_an_encoder_needs_no_fitted_model(tmp_path):
+    place = write_tiny(tmp_path / "tiny")
+    encoder = Encoder.from_pretrained(place, device="cpu", workers=1)
+    expected = encoder.embed(SMILES)
+    for given in (str(place), encoder):
+        made = MolweaveEmbedder(given, device="cpu", workers=1).fit(SMILES)
+        np.testing.assert_array_equal(made.transform(SMILES), expected)
+        again = pickle.loads(pickle.dumps(made))
+        np.testing.assert_array_equal(again.transform(SMILES), expected)
+    blended = Encoder.from_pretrained(place, device="cpu", workers=1, views="blend")
+    again = pickle.loads(pickle.dumps(MolweaveEmbedder(blended).fit(SMILES)))
+    assert again.predictor_.changes == {"views": "blend"}
+
+
+def test_a_classifier_starts_from_an_encoder(tmp_path):
+    place = str(write_tiny(tmp_path / "tiny"))
+    training = {"epochs": 1, "batch_size": 16}
+    model = MolweaveClassifier(
+        pretrained=place, freeze=True, training=training, device="cpu", workers=1
+    ).fit(SMILES, ALCOHOL)
+    record = model.predictor_.info()["record"]["pretrained"]
+    assert (record["name"], record["frozen"]) == ("tiny", True)
 
 
 def test_embedder_in_a_pipeline_and_as_a_table(embedder):

@@ -1,8 +1,8 @@
 """molweave: molecular property models that look at a molecule in several ways at once.
 
-`Predictor` fits, predicts, embeds, evaluates, saves and loads. `MolweaveClassifier`,
-`MolweaveRegressor` and `MolweaveEmbedder` wrap it for scikit-learn. Importing the package is cheap:
-each of them is loaded when it is first used.
+`Predictor` fits, predicts, embeds, evaluates, saves and loads; `Encoder` embeds with a pre-trained
+encoder. `MolweaveClassifier`, `MolweaveRegressor` and `MolweaveEmbedder` wrap them for
+scikit-learn. Importing the package is cheap: each of them is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from molweave.errors import UserError
 
 if TYPE_CHECKING:
+    from molweave.encoder import Encoder
     from molweave.predictor import Predictor
     from molweave.sklearn import MolweaveClassifier, MolweaveEmbedder, MolweaveRegressor
 
 __all__ = [
+    "Encoder",
     "MolweaveClassifier",
     "MolweaveEmbedder",
     "MolweaveRegressor",
@@ -27,6 +29,7 @@ __all__ = [
 __version__ = version("molweave")
 
 _HOMES = {
+    "Encoder": "molweave.encoder",
     "Predictor": "molweave.predictor",
     "MolweaveClassifier": "molweave.sklearn",
     "MolweaveEmbedder": "molweave.sklearn",

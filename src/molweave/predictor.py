@@ -1,22 +1,26 @@
 """The facade: fit, predict, embed, evaluate, save and load in one object."""
 
+import inspect
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molweave.chem.read import open_table, table_from_frame, table_from_smiles
 from molweave.chem.table import Table
-from molweave.chem.write import refuse_same_file
+from molweave.data.scores import Scores, read_scores
+from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.inference.embed import embed_array, embed_file
 from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
+from molweave.inference.source import as_table, molecules_of, row_counter, table_to_write
 from molweave.inference.stream import Runner, pick_device
-from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, write_model
 from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
+from molweave.training.option_checks import explain_unknown
+from molweave.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +37,7 @@ class Predictor:
         >>> table = model.predict(["CCO", "c1ccccc1O"])
     """
 
+    @explain_unknown
     def __init__(
         self,
         *,
@@ -48,6 +53,8 @@ class Predictor:
         standardize: str = "default",
         conformers: str = "input",
         workers: int = 0,
+        pretrained: str | Path | None = None,
+        freeze: bool = False,
     ) -> None:
         """Choose how to fit; see `molweave.training.options.FitOptions` for every field."""
         self.options: dict[str, Any] = {
@@ -63,8 +70,10 @@ class Predictor:
             "standardize": standardize,
             "conformers": conformers,
             "workers": workers,
+            "pretrained": None if pretrained is None else str(pretrained),
+            "freeze": freeze,
         }
-        self._runner: Runner | None = None
+        self._runner: Runner[FittedModel] | None = None
         self._folder: Path | None = None
         self._result: FitResult | None = None
 
@@ -102,12 +111,14 @@ class Predictor:
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
         folder = None if out is None else Path(out)
+        if folder is None and resume:
+            raise UserError("resume needs out: the checkpoint is kept beside the model folder")
         if folder is not None:
             check_folder(folder, overwrite=overwrite)
         names = [targets] if isinstance(targets, str) else list(targets)
         checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
         self._result = fit_table(
-            _table(data, smiles_column),
+            as_table(data, smiles_column),
             names,
             options,
             checkpoint=checkpoint,
@@ -139,7 +150,7 @@ class Predictor:
         """
         import pandas as pd
 
-        table = _table(data, smiles_column)
+        table = molecules_of(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
         frame = pd.DataFrame(rows, columns=[*table.columns, *added])
@@ -162,8 +173,8 @@ class Predictor:
         events: Events | None = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
-        table = _table_for(data, out, smiles_column)
-        on_row = _row_counter(events, "predicting")
+        table = table_to_write(data, out, smiles_column)
+        on_row = row_counter(events, "predicting")
         return predict_file(
             self.runner, table, out, details=details, overwrite=overwrite, on_row=on_row
         )
@@ -175,7 +186,7 @@ class Predictor:
         smiles_column: str | None = None,
     ) -> "np.ndarray":
         """The learned representation of every row: float32 (rows, d), NaN where rejected."""
-        return embed_array(self.runner, _table(data, smiles_column))
+        return embed_array(self.runner, molecules_of(data, smiles_column))
 
     def embed_file(
         self,
@@ -187,8 +198,8 @@ class Predictor:
         events: Events | None = None,
     ) -> PredictSummary:
         """Embed a table of any length into a Parquet file, in constant memory."""
-        table = _table_for(data, out, smiles_column)
-        on_row = _row_counter(events, "embedding")
+        table = table_to_write(data, out, smiles_column)
+        on_row = row_counter(events, "embedding")
         return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
 
     def evaluate(
@@ -198,9 +209,13 @@ class Predictor:
         smiles_column: str | None = None,
         events: Events | None = None,
     ) -> Evaluation:
-        """Compare predictions with the target columns of a labelled table."""
-        table = _table(data, smiles_column)
-        return evaluate_table(self.runner, table, on_row=_row_counter(events, "predicting"))
+        """Compare predictions with the target columns of a labelled table.
+
+        `Evaluation.trained_on` counts the rows that the model has seen in training.
+        """
+        table = as_table(data, smiles_column)
+        on_row = row_counter(events, "predicting")
+        return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder; right after `fit` with metrics, split, history and report."""
@@ -231,7 +246,7 @@ class Predictor:
         return predictor
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> Runner[FittedModel]:
         """The fitted model on its device.
 
         Raises:
@@ -246,11 +261,54 @@ class Predictor:
         """The fitted networks and their specification."""
         return self.runner.model
 
+    @property
+    def metrics(self) -> Scores:
+        """The scores of the fit, ``{part: {task: {metric: value}}, "mean": ...}``: metrics.json.
+
+        Empty for a model whose folder has no metrics.json.
+
+        Raises:
+            UserError: not fitted yet, or metrics.json is damaged.
+        """
+        _ = self.runner
+        if self._result is not None:
+            return self._result.scores
+        return {} if self._folder is None else read_scores(self._folder)
+
     def info(self) -> dict[str, Any]:
-        """Specification, record and number of parameters, as plain values."""
+        """Specification, record, number of parameters and scores, as plain values."""
         model = self.model
         parameters = sum(p.numel() for p in model.members[0].parameters())
-        return {**model.spec.to_json(), "parameters_per_member": parameters}
+        return {
+            **model.spec.to_json(),
+            "parameters_per_member": parameters,
+            "scores": self.metrics,
+        }
+
+    def __repr__(self) -> str:
+        if self._runner is None:
+            defaults = inspect.signature(type(self)).parameters
+            changed = [
+                f"{name}={value!r}"
+                for name, value in self.options.items()
+                if value not in (defaults[name].default, {})
+            ]
+            return f"Predictor({', '.join(changed)})"
+        spec = self.model.spec
+        tasks = ", ".join(f"{task.name} ({task.kind})" for task in spec.tasks[:3])
+        more = f" and {len(spec.tasks) - 3} more" if len(spec.tasks) > 3 else ""
+        networks = counted(spec.members, "network")
+        views = ", ".join(spec.modality_names)
+        return (
+            f"<Predictor of {tasks}{more}: {spec.method}, preset {spec.preset}, {networks}, "
+            f"from {views}>"
+        )
+
+    def _trained_on(self) -> TrainedOn | None:
+        if self._result is not None:
+            data, split = self._result.data, self._result.split
+            return TrainedOn.of(data.molecules[position].canonical for position in split.train)
+        return None if self._folder is None else TrainedOn.read(self._folder)
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)
@@ -260,28 +318,3 @@ def _names(modalities: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(modalities, str):
         modalities = modalities.split(",")
     return None if modalities is None else tuple(name.strip() for name in modalities)
-
-
-def _table_for(data: Any, out: str | Path, smiles_column: str | None) -> Table:
-    """The input as a table, unless it is the file that would be written."""
-    if isinstance(data, str | Path):
-        refuse_same_file(data, out)
-    return _table(data, smiles_column)
-
-
-def _table(data: Any, smiles_column: str | None) -> Table:
-    """A table, a file, a DataFrame or a list of SMILES as a table."""
-    if isinstance(data, Table):
-        return data
-    if isinstance(data, str | Path):
-        return open_table(data, smiles_column=smiles_column)
-    if hasattr(data, "columns"):
-        return table_from_frame(data, smiles_column=smiles_column)
-    return table_from_smiles(list(data))
-
-
-def _row_counter(events: Events | None, name: str) -> OnRow | None:
-    if events is None:
-        return None
-    events.stage(name)
-    return lambda done: events.advance(done, 0)

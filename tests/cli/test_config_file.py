@@ -30,6 +30,23 @@ def test_the_command_line_overrides_the_file(cli, config, table):
     assert "positives" not in result.out
 
 
+@pytest.mark.parametrize(
+    "file", ['split-column = "name"\n', 'split = "scaffold"\n', 'split-file = "absent.json"\n']
+)
+def test_a_typed_split_wins_over_any_of_the_file(cli, config, table, file):
+    path = config(file)
+    for typed in (("--split", "random"), ("--split-column", "absent")):
+        plain = cli("check", table, *typed)
+        assert cli("check", table, "--config", path, *typed) == plain
+        assert cli("check", table, *typed, "--config", path) == plain
+
+
+def test_two_splits_in_the_file_exclude_each_other(cli, config, table):
+    path = config('split = "random"\nsplit-column = "name"\n')
+    result = cli("check", table, "--config", path)
+    assert (result.code, "exclude each other" in result.err) == (2, True)
+
+
 def test_tables_are_pairs(cli, config, table):
     path = config('target = "alcohol"\nout = "m"\nset = {widht = 3}\n[train]\nepochs = 2\n')
     result = cli("fit", table, "--config", path)

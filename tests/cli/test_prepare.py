@@ -103,7 +103,7 @@ def test_the_summary_of_a_large_corpus():
         shards=(shard,),
     )
     assert describe_corpus(PrepareResult(manifest, 36, 20.0)) == [
-        "1,036 rows: 900 molecules to train on, 0 held out, 36 rejected, 1 shards",
+        "1,036 rows: 900 molecules to train on, 0 held out, 36 rejected, 1 shard",
         "  36 rows had been done before",
         "  1,000 rows in 20 s (50 rows/s)",
         *(f"  {number} rejected: reason {number}" for number in (8, 7, 6, 5, 4)),

@@ -31,7 +31,7 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     out = tmp_path / "m"
     arguments = ("-t", "alcohol", "-o", out, "--modalities", "graph", "--epochs", 1)
     arguments += ("--max-time", "10m", "--no-balance", "--split", "random", "--seed", 3)
-    arguments += ("--workers", 1, "--device", "cpu", "--without", "kl,mmd", "--fusion", "mean")
+    arguments += ("--workers", 1, "--device", "cpu", "--without", "kl,mmd", "--set", "dropout=0.5")
     result = cli("fit", table, *arguments)
     assert result.code == 0
     header, *lines, model_line, report_line = result.out.splitlines()
@@ -48,7 +48,7 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     assert "epoch 1/1" in result.err
     info = Predictor.load(out).info()
     config, training = info["method_config"], info["record"]["training"]
-    assert (config["kl"], config["mmd"], config["fusion"]) == (0, 0, "mean")
+    assert (config["kl"], config["mmd"], config["dropout"]) == (0, 0, 0.5)
     assert (training["epochs"], training["max_minutes"], training["balance"]) == (1, 10, False)
     assert (info["record"]["split"]["kind"], info["record"]["seed"]) == ("random", 3)
 
@@ -121,6 +121,12 @@ def test_predict_molecules_of_the_command_line(cli, model):
     assert [row["smiles"] for row in rows_of(result.out)] == ["CCCO", "CCCN"]
 
 
+def test_a_molecule_as_data(cli, model):
+    result = cli("predict", model, "C(C)O", "-q")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.rstrip().endswith("on the command line: --smiles 'C(C)O'")
+
+
 def test_embed(cli, model, new, tmp_path):
     out = tmp_path / "v.parquet"
     result = cli("embed", model, new, "-o", out, "--json")
@@ -143,6 +149,33 @@ def test_evaluate(cli, model, table):
     expected = Predictor.load(model).evaluate(table)
     assert found["scores"] == expected.scores
     assert found["rows"]["predicted"] == 44
+
+
+def test_evaluate_says_how_many_rows_were_trained_on(cli, model, table, tmp_path):
+    split = json.loads((model / "split.json").read_text(encoding="utf-8"))
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    parts = {"seen": split["rows"]["train"], "new": split["rows"]["test"], "one": [0]}
+    parts["one"] = [split["rows"]["train"][0], *split["rows"]["test"]]
+    for name, rows in parts.items():
+        text = "\n".join([header, *(lines[row] for row in rows), "bad,C1CC,0,1"])
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    count = len(split["rows"]["train"])
+    for name, found, line in (
+        ("seen", count, f"warning: {count} of {count + 1} rows were in the training part"),
+        ("new", 0, "none of these molecules was in the training part"),
+        ("one", 1, f"warning: 1 of {len(parts['one']) + 1} rows was in the training part"),
+    ):
+        result = cli("evaluate", model, f"{name}.csv", "--json")
+        assert json.loads(result.out)["trained_on"] == found
+        assert line in result.err
+
+
+def test_evaluate_of_a_model_that_does_not_know_its_training_molecules(cli, model, table, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((model / name).read_bytes())
+    result = cli("evaluate", tmp_path, table, "--json")
+    assert json.loads(result.out)["trained_on"] is None
+    assert "does not say which molecules it was trained on" in result.err
 
 
 def test_evaluate_needs_the_labels(cli, model, new):

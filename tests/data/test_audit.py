@@ -253,6 +253,19 @@ def test_a_part_with_one_class():
     assert one.message == "the test part has one class only in 1 target: y"
 
 
+def test_parts_with_few_labels():
+    parts = ["t"] * 20 + ["v"] * 10 + ["e"] * 10
+    assert "few-labels-part" not in _kinds(_audit(_chains(40), HALF, parts=parts))
+    labels = np.array(HALF, dtype=float)
+    labels[35:] = np.nan
+    few = _find(_audit(_chains(40), labels, parts=parts), "few-labels-part")
+    assert few.severity == "warning"
+    assert few.message == "fewer than 10 labels in 1 part of a target: test y (5)"
+    parts = ["t"] * 30 + ["v"] * 9 + ["e"]
+    few = _find(_audit(_chains(40), HALF, parts=parts), "few-labels-part")
+    assert few.message == "fewer than 10 labels in 2 parts of a target: valid y (9), test y (1)"
+
+
 def test_structures_alone_can_be_audited():
     molecules, rejected = _read(["CCO", "OCC", "C1CC"])
     found = audit(molecules, rejected=rejected)

@@ -38,6 +38,13 @@ def test_column():
     assert split.kind == "column"
 
 
+def test_the_split_of_a_model_folder(tmp_path):
+    rows = {"train": [0, 2], "val": [1], "test": [3]}
+    text = json.dumps({"kind": "random", "positions": {}, "rows": rows})
+    split = split_from_file(_write(tmp_path, "split.json", text), _chains(4))
+    assert _indices(split) == [[0, 2], [1], [3]]
+
+
 @pytest.mark.parametrize("nothing", ["", None, math.nan, "NaN"])
 def test_rows_without_a_part_are_left_out_and_counted(nothing):
     split = split_from_column(["train", nothing, "valid", "test"], _chains(4))

@@ -1,4 +1,5 @@
 import math
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -13,9 +14,9 @@ from molweave.data.targets import (
     check_targets,
     find_kinds,
     fit_tasks,
-    parse_target,
     parse_targets,
     positive_weights,
+    read_target,
     target_indices,
 )
 from molweave.errors import UserError
@@ -52,7 +53,7 @@ def test_no_rows_keep_the_shape():
     ids=repr,
 )
 def test_missing(value):
-    assert math.isnan(parse_target(value, row=0, name="y"))
+    assert math.isnan(read_target(value))
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,12 @@ def test_missing(value):
     ids=repr,
 )
 def test_numbers(value, number):
-    assert parse_target(value, row=0, name="y") == number
+    assert read_target(value) == number
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float_survives_being_written_and_read(value):
-    assert parse_target(repr(value), row=0, name="y") == value
+    assert read_target(repr(value)) == value
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_every_float_survives_being_written_and_read(value):
 )
 def test_refused_values_name_row_value_and_remedy(value, advice):
     with pytest.raises(UserError) as caught:
-        parse_target(value, row=12, name="IC50")
+        parse_targets(("smiles", "IC50"), [Record(12, ("C", value), "C")], ["IC50"])
     message = str(caught.value)
     assert repr(str(value)) in message
     assert "row 12 (rows count from 0" in message
@@ -115,6 +116,28 @@ def test_the_row_of_the_input_is_named_not_the_position():
     record = Record(41, ("C", "high", "1"), "C")
     with pytest.raises(UserError, match="row 41"):
         parse_targets(COLUMNS, [record], ["Solubility"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ({3}, "'abc' in row 3 (rows count from 0"),
+        ({3, 7}, "'abc' in row 3 (and 1 more row: 7; rows count"),
+        ({3, 7, 9, 12, 30}, "'abc' in row 3 (and 4 more rows: 7, 9, 12, 30; rows count"),
+        (set(range(3, 20)), "(and 16 more rows: 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ...; rows count"),
+    ],
+)
+def test_all_rows_with_a_bad_value_are_told_at_once(bad, told):
+    rows = (("C", "1", "<5" if row == 2 else "0") for row in range(40))
+    records = [
+        Record(row, (values[0], "abc" if row in bad else "1", values[2]), "C")
+        for row, values in enumerate(rows)
+    ]
+    with pytest.raises(UserError, match=re.escape(told)) as caught:
+        parse_targets(COLUMNS, records, ["Solubility"])
+    assert str(caught.value).endswith("write classes as 0 and 1, leave unknown fields empty")
+    with pytest.raises(UserError, match="'<5' in row 2 "):
+        parse_targets(COLUMNS, records, ["active"])
 
 
 def test_unknown_column_lists_columns_and_the_nearest():

@@ -219,9 +219,11 @@ def test_shipped_encoders_are_found_by_name(folder, tmp_path, monkeypatch):
     assert find_encoder("tiny-one") == shipped / "tiny-one"
     assert find_encoder(folder) == folder
     assert find_encoder("encoder") == Path("encoder")
-    with pytest.raises(UserError, match=r"no encoder folder nope, .* shipped: tiny-one$"):
+    with pytest.raises(
+        UserError, match=r"nope is neither a folder nor an encoder .* shipped: tiny-one$"
+    ):
         find_encoder("nope")
-    with pytest.raises(UserError, match=r"no encoder folder \.\./shipped/x"):
+    with pytest.raises(UserError, match=r"/shipped/x is neither a folder"):
         find_encoder("../shipped/x")
 
 

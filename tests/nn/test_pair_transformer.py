@@ -47,6 +47,24 @@ def test_a_layer_is_attention_written_out():
     torch.testing.assert_close(layer(states, bias), after + layer.network(after))
 
 
+def test_the_first_state_alone_is_the_first_of_all():
+    layer = TransformerLayer(width=8, heads=2, feed_forward=12, dropout=0.0, drop_path=0.0)
+    states, bias = torch.randn(2, 5, 8), torch.randn(2, 2, 5, 5)
+    bias[0, :, :, 3] = -torch.inf
+    first = layer.first(states, bias)
+    assert first.shape == (2, 1, 8)
+    torch.testing.assert_close(first, layer(states, bias)[:, :1])
+
+
+@pytest.mark.parametrize("views", ["2d", "both"])
+def test_the_graph_alone_is_that_of_all_states(views):
+    pairs, network = padded(), build(views)
+    shown = show(pairs.placed, flat=True, spatial=views != "2d")
+    torch.testing.assert_close(network.graph(pairs, shown), network(pairs, shown).graph)
+    single = build_encoder(tiny_config("moleblend", "small", views=views, layers=1)).eval()
+    torch.testing.assert_close(single.graph(pairs, shown), single(pairs, shown).graph)
+
+
 def test_the_bias_is_the_sum_of_what_is_shown():
     pairs, network = padded(), build()
     first, second = network.paths(pairs)

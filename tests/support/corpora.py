@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 
+from molweave.chem.standardize import Standardizer
 from molweave.data.corpus import Place
 from molweave.data.corpus_span import Draft
 from molweave.data.corpus_writer import CorpusWriter
 from molweave.data.manifest import Origin
 from molweave.data.shard_file import CorpusMolecule
 
-ORIGIN = Origin(settings={}, versions={}, corpus=(), exclude=())
+ORIGIN = Origin(
+    settings={"standardizer": Standardizer().version}, versions={}, corpus=(), exclude=()
+)
 
 
 def chain(number: int) -> str:

@@ -1,3 +1,4 @@
+import jaxtyping
 import pytest
 
 from molweave.errors import UserError
@@ -38,11 +39,30 @@ def test_values_that_make_no_sense(changes, message):
         ({"modalities": ("graph", "image")}, "one or more of the modalities sequence, graph"),
         ({"method_options": {"fuson": "mean"}}, r"unknown option 'fuson' .* did you mean fusion"),
         ({"method_options": {"width": "wide"}}, "must be of type int, found 'wide'"),
+        (
+            {"modalities": ("graph",), "method_options": {"fusion": "mean"}},
+            "fusion is about several views, and graph is the only one",
+        ),
         ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
         ({"training": {"epoch": 2}}, "did you mean epochs"),
     ],
 )
 def test_options_are_refused_before_any_data_is_read(changes, message):
+    with pytest.raises(UserError, match=message):
+        FitOptions(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1.5}, "seed must be a whole number; found 1.5"),
+        ({"ensemble": True}, "ensemble must be a whole number; found True"),
+        ({"workers": "2"}, "workers must be a whole number; found '2'"),
+        ({"split": None}, "split must be a name in quotes; found None"),
+    ],
+)
+def test_options_of_another_kind(changes, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no type checker
     with pytest.raises(UserError, match=message):
         FitOptions(**changes)
 

@@ -18,6 +18,8 @@ from molweave.data.dataset import Featurizer
 from molweave.events import Events
 from molweave.training.pipeline import read_training_table
 
+TWO = ("sequence", "graph")
+
 
 def fit(*targets: str, table=None, split: str = SPLIT, events=None, **changes) -> Predictor:
     model = Predictor(**options(**changes))
@@ -35,6 +37,22 @@ def test_the_same_seed_gives_the_same_bits():
         for name, value in weights(model).items()
         if name.endswith(("gate.0.weight", "network.1.weight"))
     )
+
+
+def test_the_number_of_threads_is_recorded():
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        assert fit().info()["record"]["threads"] == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_balance_needs_classes():
+    with pytest.raises(UserError, match="balance weighs classes, and every target is a regression"):
+        fit("carbons", training={"balance": True})
+    config = fit("alcohol", "carbons", training={"balance": True}).info()["record"]["training"]
+    assert config["balance"]
 
 
 def test_members_of_an_ensemble_are_networks_of_other_seeds():
@@ -186,10 +204,16 @@ def test_files_of_a_model_folder_agree_with_the_model(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "fields"),
     [
-        ({"method_options": {**TINY, "fusion": "mean"}}, {"fusion": "mean"}),
-        ({"method_options": {**TINY, "fusion": "concat"}}, {"fusion": "concat"}),
+        ({"modalities": TWO, "method_options": {**TINY, "fusion": "mean"}}, {"fusion": "mean"}),
+        ({"modalities": TWO, "method_options": {**TINY, "fusion": "concat"}}, {"fusion": "concat"}),
         (
-            {"method_options": {**TINY, "kl": 0, "mmd": 0, "align": 0, "orth": 0, "rec": 0}},
+            {
+                "modalities": TWO,
+                "method_options": {
+                    **TINY,
+                    **dict.fromkeys(("kl", "mmd", "align", "orth", "rec"), 0),
+                },
+            },
             {"kl": 0.0, "rec": 0.0},
         ),
         ({"modalities": ("sequence", "graph")}, {"modalities": ["sequence", "graph"]}),

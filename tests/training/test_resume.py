@@ -121,6 +121,43 @@ def test_resume_where_nothing_was_begun_is_a_plain_fit(tmp_path):
     assert same_weights(fit(tmp_path / "none", resume=True).model, fit().model)
 
 
+class Told(Events):
+    """Keeps the messages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize(
+    ("begun", "resume", "line"),
+    [
+        (True, False, "an interrupted run is in {}: stop now and add --resume"),
+        (False, True, "nothing to resume in {}: starting afresh"),
+        (True, True, None),
+        (False, False, None),
+    ],
+)
+def test_what_becomes_of_an_interrupted_run_is_said_first(tmp_path, begun, resume, line):
+    checkpoint = tmp_path / "m.training"
+    if begun:
+        interrupted(checkpoint, 0, 1)
+    told = Told()
+    fit(checkpoint, resume=resume, events=told)
+    said = [text for text in told.lines if "resume" in text]
+    assert len(said) == (line is not None)
+    if line is not None:
+        assert said[0].startswith(line.format(checkpoint))
+        assert said[0] == told.lines[0]
+
+
+def test_resume_without_a_folder_is_refused():
+    with pytest.raises(UserError, match="resume needs out"):
+        Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, resume=True)
+
+
 def test_without_resume_a_fit_begins_afresh(tmp_path):
     out = tmp_path / "m"
     interrupted(tmp_path / "m.training", 0, 1, seed=5)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,11 +94,30 @@ def _dispatch(arguments: list[str]) -> int:
     return OK
 
 
+_WANTED = {
+    "int_parsing": "takes a whole number",
+    "int_from_float": "takes a whole number",
+    "float_parsing": "takes a number",
+    "greater_than_equal": "must be at least {ge}",
+}
+"""What pydantic's kinds of error, which newer versions of typer pass on, mean."""
+
+
 def _usage(error: Exception) -> str:
-    message = error.format_message()  # type: ignore[attr-defined]
+    message = _plain(error) or error.format_message()  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "molweave"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {path} --help"
+
+
+def _plain(error: Exception) -> str:
+    """A value of the wrong kind in our words; empty for every other mistake."""
+    details: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    parameter = getattr(error, "param", None)
+    if not details or parameter is None or details[0]["type"] not in _WANTED:
+        return ""
+    wanted = _WANTED[details[0]["type"]].format(**details[0].get("ctx", {}))
+    return f"{max(parameter.opts, key=len)} {wanted}; found {details[0]['input']!r}"
 
 
 def _fail(message: str, code: int, *, label: str = "error: ") -> int:

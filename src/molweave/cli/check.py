@@ -20,7 +20,7 @@ def check(
     target: options.OptionalTarget = None,
     smiles_column: options.SmilesColumn = None,
     kind: options.Kind = None,
-    split: options.SplitName = None,
+    split: options.AuditedSplit = None,
     split_column: options.SplitColumn = None,
     split_file: options.SplitFile = None,
     standardize: options.Standardize = None,

@@ -16,6 +16,7 @@ else:  # what typer passes, in truth
     Context = typer.Context.__base__
 
 _TABLES = ("set", "train")
+_SPLITS = ("split", "split_column", "split_file")
 _OWN = ("_config", "help")
 
 
@@ -40,8 +41,25 @@ def load_config(context: Context, path: Path | None) -> Path | None:
             raise UserError(f"{path}: unknown key {key!r}; {hint}")
         multiple = bool(getattr(known[key], "multiple", False))
         values[str(known[key].name)] = _shape(value, key, multiple, path)
-    context.default_map = values
+    context.default_map = _Defaults(context, values)
     return path
+
+
+class _Defaults(dict[str, Any]):
+    """The values of the file; where a split was typed, none for another way to name a split."""
+
+    def __init__(self, context: Context, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._context = context
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in _SPLITS and any(map(self._typed, _SPLITS)):
+            return default
+        return super().get(name, default)
+
+    def _typed(self, name: str) -> bool:
+        source = self._context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
 
 
 def _key(parameter: Any) -> str:

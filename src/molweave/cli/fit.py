@@ -8,7 +8,7 @@ import typer
 from molweave.cli import options
 from molweave.cli.choices import WITHOUT, choose_kinds, choose_split, find_targets, leave_out
 from molweave.cli.options import DATA, MODEL, TRAINING, option
-from molweave.cli.output import print_json, print_scores, read_scores
+from molweave.cli.output import print_json, print_scores
 from molweave.cli.progress import open_display
 from molweave.cli.values import (
     given_only,
@@ -39,10 +39,12 @@ def fit(
             DATA,
             "input: the 3D structures of an SDF, others generated; generate: all; none.",
             "SOURCE",
+            "input",
         ),
     ] = None,
     method: Annotated[
-        str | None, option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME")
+        str | None,
+        option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME", "auto"),
     ] = None,
     preset: Annotated[
         str | None,
@@ -51,6 +53,26 @@ def fit(
             MODEL,
             "auto, small, paper; dmmrl: hybrid, robust (with descriptors); moleblend: base.",
             "NAME",
+            "auto",
+        ),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        option(
+            "--from",
+            MODEL,
+            "Start from a pre-trained encoder: a folder, or the name of one that ships. It decides "
+            "method and preset.",
+            "ENCODER",
+        ),
+    ] = None,
+    freeze: Annotated[
+        bool | None,
+        option(
+            "--freeze/--no-freeze",
+            MODEL,
+            "Leave that encoder as it is and train the head alone.",
+            "",
         ),
     ] = None,
     modalities: Annotated[
@@ -60,6 +82,7 @@ def fit(
             MODEL,
             "Views to use, separated by commas: sequence, graph, geometry, descriptors.",
             "NAMES",
+            "the preset's",
         ),
     ] = None,
     without: Annotated[
@@ -72,7 +95,7 @@ def fit(
         ),
     ] = None,
     fusion: Annotated[
-        str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME")
+        str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -80,16 +103,30 @@ def fit(
     ] = None,
     ensemble: Annotated[
         int | None,
-        option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N"),
+        option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N", "1"),
     ] = None,
     epochs: Annotated[
-        int | None, option("--epochs", TRAINING, "Passes over the training part.", "N")
+        int | None,
+        option(
+            "--epochs",
+            TRAINING,
+            "Passes over the training part.",
+            "N",
+            "the preset's; dmmrl small: 30",
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, option("--batch-size", TRAINING, "Molecules per step.", "N")
+        int | None, option("--batch-size", TRAINING, "Molecules per step.", "N", "32")
     ] = None,
     learning_rate: Annotated[
-        float | None, option("--learning-rate", TRAINING, "Peak of the schedule.", "X")
+        float | None,
+        option(
+            "--learning-rate",
+            TRAINING,
+            "Peak of the schedule.",
+            "X",
+            "the preset's; dmmrl small: 0.001",
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -98,6 +135,7 @@ def fit(
             TRAINING,
             "Stop after so many epochs without a better validation score; 0 for never.",
             "N",
+            "0",
         ),
     ] = None,
     balance: Annotated[
@@ -107,17 +145,22 @@ def fit(
             TRAINING,
             "Weigh classes by how rare they are in training.",
             "",
+            "no-balance",
         ),
     ] = None,
     max_time: Annotated[
         str | None,
         option(
-            "--max-time", TRAINING, "Stop training after 90s, 30m, 2h; the model is kept.", "TIME"
+            "--max-time",
+            TRAINING,
+            "Stop training after 90s, 30m, 2h; the model is kept.",
+            "TIME",
+            "no limit",
         ),
     ] = None,
     precision: Annotated[
         str | None,
-        option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME"),
+        option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME", "auto"),
     ] = None,
     train: Annotated[
         list[str] | None,
@@ -143,6 +186,8 @@ def fit(
     choices = given_only(
         method=method,
         preset=preset,
+        pretrained=from_,
+        freeze=freeze,
         modalities=split_list(modalities),
         method_options=_method_options(fusion, without, set_),
         training=merge_options(
@@ -183,11 +228,10 @@ def fit(
             )
         except KeyboardInterrupt as stop:
             raise KeyboardInterrupt("the same command with --resume goes on from here") from stop
-    scores = read_scores(out)
     if json:
-        print_json({"model": out, "report": out / "report.html", "scores": scores, **model.info()})
+        print_json({"model": out, "report": out / "report.html", **model.info()})
         return
-    print_scores(scores)
+    print_scores(model.metrics)
     typer.echo(f"model   {out}")
     typer.echo(f"report  {out / 'report.html'}")
 

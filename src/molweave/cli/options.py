@@ -10,12 +10,31 @@ from molweave.cli.config_file import load_config
 ModelFolder = Annotated[
     str, typer.Argument(metavar="MODEL", show_default=False, help="Model folder made by fit.")
 ]
+Embedder = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="Encoder folder made by pretrain, name of an encoder that ships, or model folder made "
+        "by fit.",
+    ),
+]
 MODEL, DATA, TRAINING = "Model", "Data", "Training"
 
 
-def option(flag: str, panel: str, text: str, metavar: str | None = None) -> Any:
-    """An option in a panel of its own in the help."""
-    return typer.Option(flag, rich_help_panel=panel, help=text, metavar=metavar)
+def option(flag: str, panel: str, text: str, metavar: str | None = None, default: str = "") -> Any:
+    """An option in a panel of its own in the help.
+
+    Args:
+        flag: ``--name``.
+        panel: its heading in the help.
+        text: what it does.
+        metavar: what stands for its value.
+        default: what the facade takes without it, for the help.
+    """
+    return typer.Option(
+        flag, rich_help_panel=panel, help=text, metavar=metavar, show_default=default or False
+    )
 
 
 def flag(names: str, text: str) -> Any:
@@ -32,7 +51,8 @@ _DATA = typer.Argument(
 Data = Annotated[str, _DATA]
 OptionalData = Annotated[str | None, _DATA]
 SmilesColumn = Annotated[
-    str | None, option("--smiles-column", DATA, "Column with the SMILES.", "NAME")
+    str | None,
+    option("--smiles-column", DATA, "Column with the SMILES.", "NAME", "smiles or alike"),
 ]
 _TARGET = typer.Option(
     "--target",
@@ -51,12 +71,15 @@ Kind = Annotated[
         "classification or regression, for all targets; name=kind for one (repeatable). "
         "Without it, targets of only 0 and 1 are classes.",
         "KIND",
+        "as the labels look",
     ),
 ]
-SplitName = Annotated[
-    str | None,
-    option("--split", DATA, "scaffold, scaffold-balanced, random, or k-fold:2/5.", "NAME"),
-]
+_SPLIT = (
+    "scaffold, scaffold-balanced or random, with other shares of train, valid and test as in "
+    "random:90/5/5; or k-fold:2/5, the second of five folds as test."
+)
+SplitName = Annotated[str | None, option("--split", DATA, _SPLIT, "NAME", "scaffold")]
+AuditedSplit = Annotated[str | None, option("--split", DATA, _SPLIT, "NAME", "none is looked at")]
 SplitColumn = Annotated[
     str | None,
     option("--split-column", DATA, "Column that says train, valid or test.", "NAME"),
@@ -73,20 +96,37 @@ SplitFile = Annotated[
 Standardize = Annotated[
     str | None,
     option(
-        "--standardize", DATA, "default, or full: largest fragment, uncharged, normalised.", "NAME"
+        "--standardize",
+        DATA,
+        "default, or full: largest fragment, uncharged, normalised.",
+        "NAME",
+        "default",
     ),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, metavar="N", help="Of all that is random: same again."),
+    typer.Option(
+        "--seed",
+        min=0,
+        metavar="N",
+        show_default="0",
+        help="Of all that is random. Same seed, data, machine and number of threads: same result.",
+    ),
 ]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace the output if it exists.")]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")
+    str | None,
+    typer.Option("--device", metavar="NAME", show_default="auto", help="auto, cpu, cuda or mps."),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=0, metavar="N", help="Worker processes; 0 for one per core."),
+    typer.Option(
+        "--workers",
+        min=0,
+        metavar="N",
+        show_default="0",
+        help="Worker processes; 0 for one per core.",
+    ),
 ]
 Quiet = Annotated[bool, flag("--quiet -q", "Show only results and errors, no progress.")]
 Json = Annotated[bool, flag("--json", "Print the result as JSON on standard output.")]

@@ -9,8 +9,6 @@ from typing import Any
 
 import typer
 
-from molweave.errors import UserError
-
 
 def print_json(value: object) -> None:
     """Print a result as indented JSON; NaN becomes null."""
@@ -70,22 +68,6 @@ def print_fields(fields: Mapping[str, object]) -> None:
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         typer.echo(f"{name:<{width}}  {format_cell(value)}")
-
-
-def read_scores(folder: str | Path) -> dict[str, Any]:
-    """The content of a model folder's metrics.json; empty for a model saved without one.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = Path(folder) / "metrics.json"
-    if not path.exists():
-        return {}
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}; the model itself still works") from error
-    return found
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:

@@ -49,6 +49,8 @@ def predict(
     """
     if (data is None) == (not smiles):
         raise UserError("predict takes either DATA or --smiles; see molweave predict --help")
+    if smiles and smiles_column is not None:
+        raise UserError("--smiles-column names a column of DATA; leave it out with --smiles")
     if json and out == "-":
         raise UserError("--json and the table would both go to standard output; give --out a file")
     with open_display(quiet) as display:

@@ -8,6 +8,7 @@ from molweave.cli import options
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.values import format_duration, given_only
+from molweave.wording import counted
 
 if TYPE_CHECKING:
     from molweave.data.prepare import PrepareResult
@@ -41,9 +42,7 @@ def prepare(
     standardize: options.Standardize = None,
     valid: Annotated[
         float | None,
-        options.option(
-            "--valid", options.DATA, "Share of the molecules to hold out; 0.02 if not given.", "X"
-        ),
+        options.option("--valid", options.DATA, "Share of the molecules to hold out.", "X", "0.02"),
     ] = None,
     conformers: Annotated[
         str | None,
@@ -52,11 +51,18 @@ def prepare(
             options.DATA,
             "input: coordinates of the corpus, the missing ones generated; generate; none.",
             "NAME",
+            "input",
         ),
     ] = None,
     shard_size: Annotated[
         int | None,
-        typer.Option("--shard-size", min=1, metavar="N", help="Molecules per pair of shards."),
+        typer.Option(
+            "--shard-size",
+            min=1,
+            metavar="N",
+            show_default="10000",
+            help="Molecules per pair of shards.",
+        ),
     ] = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,
@@ -109,13 +115,15 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
     train, valid = manifest.molecules("train"), manifest.molecules("valid")
     rejected = sum(manifest.rejected.values())
     lines = [
-        f"{manifest.rows:,} rows: {train:,} molecules to train on, {valid:,} held out, "
-        f"{rejected:,} rejected, {len(manifest.shards):,} shards"
+        f"{counted(manifest.rows, 'row')}: {counted(train, 'molecule')} to train on, "
+        f"{valid:,} held out, {rejected:,} rejected, {counted(len(manifest.shards), 'shard')}"
     ]
     if result.resumed:
-        lines.append(f"  {result.resumed:,} rows had been done before")
+        lines.append(f"  {counted(result.resumed, 'row')} had been done before")
     if done:
-        lines.append(f"  {done:,} rows in {format_duration(result.seconds)} ({rate:,.0f} rows/s)")
+        lines.append(
+            f"  {counted(done, 'row')} in {format_duration(result.seconds)} ({rate:,.0f} rows/s)"
+        )
     reasons = list(manifest.rejected.items())
     lines += [f"  {count:,} rejected: {reason}" for reason, count in reasons[:_REASONS]]
     others = sum(count for _, count in reasons[_REASONS:])

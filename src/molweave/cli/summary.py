@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from molweave.cli.values import format_duration
+from molweave.wording import counted
 
 if TYPE_CHECKING:
+    from molweave.inference.evaluate import Evaluation
     from molweave.inference.summary import PredictSummary
 
 _REASONS = 5
@@ -20,7 +22,7 @@ def describe_rows(summary: "PredictSummary", done: str) -> list[str]:
     rejected = sum(summary.rejected.values())
     rate = summary.rows / summary.seconds if summary.seconds else 0.0
     lines = [
-        f"{summary.rows:,} rows: {summary.predicted:,} {done}, {rejected:,} rejected, "
+        f"{counted(summary.rows, 'row')}: {summary.predicted:,} {done}, {rejected:,} rejected, "
         f"in {format_duration(summary.seconds)} ({rate:,.0f} rows/s)"
     ]
     reasons = sorted(summary.rejected.items(), key=lambda item: -item[1])
@@ -32,3 +34,17 @@ def describe_rows(summary: "PredictSummary", done: str) -> list[str]:
         f"  {count:,} {done} without {modality}" for modality, count in summary.without.items()
     ]
     return lines
+
+
+def describe_overlap(evaluation: "Evaluation") -> str:
+    """How many of the evaluated rows the model was trained on, and what that means."""
+    known = evaluation.trained_on
+    if known is None:
+        return "note: this model folder does not say which molecules it was trained on"
+    if not known:
+        return "none of these molecules was in the training part of the model"
+    return (
+        f"warning: {known:,} of {counted(evaluation.rows.rows, 'row')} "
+        f"{'was' if known == 1 else 'were'} in the training part of the model (same canonical "
+        "SMILES): evaluate on molecules that it has not seen"
+    )

@@ -15,7 +15,7 @@ from molweave.data.audit_labels import (
 )
 from molweave.data.audit_structures import check_rejected, check_structures, parent_smiles
 from molweave.data.findings import SEVERITIES, Audit, Finding
-from molweave.data.leakage import check_leakage, check_parts
+from molweave.data.leakage import check_few, check_leakage, check_parts
 from molweave.data.splits import Split
 from molweave.data.targets import find_kinds
 
@@ -60,7 +60,8 @@ def audit(
         findings += check_missing(labels) + check_constant(labels)
         findings += check_balance(labels) + check_outliers(labels)
     if split is not None:
-        findings += check_parts(labels, split) + check_leakage(molecules, parents, split)
+        findings += check_few(labels, split) + check_parts(labels, split)
+        findings += check_leakage(molecules, parents, split)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     distinct = len({molecule.canonical for molecule in molecules})
     return Audit(num_rows, len(molecules), distinct, tuple(findings))

@@ -9,8 +9,8 @@ import numpy as np
 from molweave.chem.molecule import Molecule
 from molweave.chem.scaffolds import group_positions
 from molweave.data.findings import Finding, listed, make_finding, percent
-from molweave.data.splits import counted
 from molweave.data.targets import FEWEST_ROWS
+from molweave.wording import counted
 
 _RARE_SHARE = 0.05
 _RARE_COUNT = 20

@@ -10,7 +10,7 @@ from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record
 from molweave.data.findings import Finding, make_finding, percent
-from molweave.data.splits import counted
+from molweave.wording import counted
 
 _IONIC = re.compile(r"\.|[+-]\d*\]")
 _MANY = 0.05

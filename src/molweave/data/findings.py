@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from molweave.wording import counted
+
 SEVERITIES = ("error", "warning", "info")
 _SHOWN = 5
 
@@ -56,8 +58,8 @@ class Audit:
     def summary(self) -> tuple[str, ...]:
         """Lines for a terminal: the counts, then one line per finding."""
         counts = (
-            f"{self.num_rows} rows, {self.num_molecules} usable, "
-            f"{self.num_distinct} different molecules"
+            f"{counted(self.num_rows, 'row')}, {self.num_molecules:,} usable, "
+            f"{counted(self.num_distinct, 'different molecule')}"
         )
         return (counts, *(str(finding) for finding in self.findings))
 

@@ -15,12 +15,12 @@ from molweave.data.splits import (
     PARTS,
     Split,
     copies,
-    counted,
     finish_split,
     hold_out,
     straddling,
 )
 from molweave.errors import UserError
+from molweave.wording import counted
 
 _PART_OF = {
     "train": 0,
@@ -90,7 +90,8 @@ def split_from_file(
     JSON (the layout of chemprop): ``{"train": [0, 1], "val": [2], "test": [3]}``, where a part may
     also be text such as ``"0-99, 120"``; or a list of such objects, one per fold; or a list of the
     three lists. CSV: a column ``row`` and one or more columns with train, valid, test or nothing.
-    Either may be gzipped. Rows count from 0, without the header, rejected rows included.
+    Either may be gzipped, and split.json of a model folder is one too. Rows count from 0, without
+    the header, rejected rows included.
 
     Args:
         path: ``.json``, ``.csv``, ``.json.gz`` or ``.csv.gz``.
@@ -113,9 +114,10 @@ def split_from_file(
     part_of = np.array([rows.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
     unused = sum(part >= 0 for part in rows.values()) - int((part_of >= 0).sum())
     if unused > len(rows) / 2:
+        last = max((molecule.row for molecule in molecules), default=-1)
         raise UserError(
-            f"{unused} of {len(rows)} rows in {path} are not in the data, whose last row is "
-            f"{max((molecule.row for molecule in molecules), default=-1)}: is it the right file?"
+            f"{unused} of {counted(len(rows), 'row')} in {path} are not in the data, whose last "
+            f"row is {last}: is it the right file?"
         )
     note = f"{counted(unused, 'row')} of the split file without a usable molecule"
     notes = [note] if unused else []
@@ -211,14 +213,23 @@ def _json_rows(text: str, path: Path, fold: int) -> dict[int, int]:
         raise UserError(f"{path} is not JSON: {error}") from error
     if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
         if not 0 <= fold < len(found):
-            raise UserError(f"{path} holds {len(found)} folds, so there is no fold {fold}")
+            raise UserError(
+                f"{path} holds {counted(len(found), 'fold')}, so there is no fold {fold}"
+            )
         found = found[fold]
     elif isinstance(found, list) and len(found) == len(PARTS):
         found = dict(zip(PARTS, found, strict=True))
-    if not isinstance(found, Mapping) or "train" not in found:
+    if not isinstance(found, Mapping):
         raise wrong
+    parts = found.get("rows", found)
+    if not isinstance(parts, Mapping) or "train" not in parts:
+        raise wrong
+    return _part_rows(parts, path, wrong)
+
+
+def _part_rows(parts: Mapping[str, object], path: Path, wrong: UserError) -> dict[int, int]:
     rows: dict[int, int] = {}
-    for name, listed in found.items():
+    for name, listed in parts.items():
         if name not in _PART_OF or name == "":
             raise wrong
         for row in _expand(listed, wrong):

@@ -10,7 +10,9 @@ from rdkit.Chem import rdFingerprintGenerator
 from molweave.chem.molecule import Molecule
 from molweave.data.audit_labels import Labels
 from molweave.data.findings import Finding, listed, make_finding, percent
-from molweave.data.splits import Split, counted
+from molweave.data.splits import Split
+from molweave.data.targets import FEWEST_ROWS
+from molweave.wording import counted
 
 NEAR = 0.95
 _MANY = 0.05
@@ -72,6 +74,32 @@ def check_leakage(
             f"{counted(count, 'molecule')} ({percent(count, len(held))}) of the {name} part "
             f"nearly in train (same parent, or ECFP4 similarity of {NEAR} or more)",
             advice,
+        )
+    ]
+
+
+def check_few(labels: Labels, split: Split) -> list[Finding]:
+    """Parts with so few labels of a target that a score of them is a matter of luck."""
+    few = [
+        f"{part} {name} ({count})"
+        for part, positions in split.parts.items()
+        if len(positions)
+        for name, count in zip(
+            labels.names, (~np.isnan(labels.values[positions])).sum(0), strict=True
+        )
+        if count < FEWEST_ROWS
+    ]
+    if not few:
+        return []
+    return [
+        make_finding(
+            "few-labels-part",
+            "warning",
+            (),
+            f"fewer than {FEWEST_ROWS} labels in {counted(len(few), 'part')} of a target: "
+            f"{listed(few)}",
+            "scores of so few are a matter of luck: use k-fold or more data",
+            len(few),
         )
     ]
 

@@ -1,11 +1,14 @@
 """Every metric of every task, in plain values: the content of metrics.json."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from molweave.data.targets import Task
+from molweave.errors import UserError
 from molweave.metrics import evaluate
 
 TaskScores = dict[str, float | None]
@@ -81,6 +84,22 @@ def score_tasks(
             for column, value in zip(columns, score.per_task, strict=True):
                 scores[tasks[column].name][name] = _plain(value)
     return scores, mean
+
+
+def read_scores(folder: Path) -> Scores:
+    """The content of a model folder's metrics.json; empty for a model saved without one.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        return {}
+    try:
+        found: Scores = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}; the model itself still works") from error
+    return found
 
 
 def _plain(value: float) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from molweave.chem.molecule import Molecule
 from molweave.chem.scaffolds import group_positions, scaffold_groups
 from molweave.errors import UserError
+from molweave.wording import counted
 
 PARTS = ("train", "valid", "test")
 
@@ -204,11 +205,6 @@ def finish_split(
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def straddling(molecules: Sequence[Molecule], part_of: np.ndarray) -> list[np.ndarray]:
     """Groups of equal molecules whose members are in more than one part (-1 is no part)."""
     groups = (group[part_of[group] >= 0] for group in copies(molecules))
@@ -295,3 +291,5 @@ def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> P
 
 
 _MAKERS = {"scaffold": _scaffold, "scaffold-balanced": _scaffold_balanced, "random": _random}
+SPLITS = tuple(_MAKERS)
+"""The kinds that `make_split` knows."""

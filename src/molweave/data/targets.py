@@ -5,16 +5,19 @@ import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from molweave.chem.columns import check_unique, list_names, nearest
 from molweave.chem.table import Record
 from molweave.errors import UserError
+from molweave.wording import counted
 
 KINDS = ("classification", "regression")
 FEWEST_ROWS = 10
 
+_SHOWN = 10
 _MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
 _FLAGS = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -57,16 +60,14 @@ def target_indices(columns: Sequence[str], names: Sequence[str]) -> list[int]:
     return [list(columns).index(name) for name in names]
 
 
-def parse_target(value: object, *, row: int, name: str) -> float:
+def read_target(value: object) -> float:
     """One target value; NaN where it is missing (empty, NaN, NA, None).
 
     Args:
         value: text, a number, a boolean or None. ``True`` and ``False`` are 1 and 0.
-        row: 0-based row, for the message.
-        name: the column, for the message.
 
     Raises:
-        UserError: text, a censored value such as ``<5``, or infinity.
+        ValueError: text, a censored value such as ``<5``, or infinity; says what to do.
     """
     if value is None:
         return math.nan
@@ -84,16 +85,15 @@ def parse_target(value: object, *, row: int, name: str) -> float:
         return _FLAGS[lowered]
     if _NUMBER.fullmatch(text) and not math.isinf(float(text)):
         return float(text)
-    where = f"target {name!r} is {text!r} in row {row} (rows count from 0, without the header)"
     if text.startswith(("<", ">", "≤", "≥", "=<", "=>", "~")):
-        raise UserError(
-            f"{where}: a value below or above a limit is not a number; leave the field empty, or "
-            "write a number if you decide that the limit stands for the value"
+        raise ValueError(
+            "a value below or above a limit is not a number; leave the field empty, or write a "
+            "number if you decide that the limit stands for the value"
         )
     if _DECIMAL_COMMA.fullmatch(text):
-        raise UserError(f"{where}: write decimals with a point, not a comma")
-    raise UserError(
-        f"{where}: a target must be a number; write classes as 0 and 1, leave unknown fields empty"
+        raise ValueError("write decimals with a point, not a comma")
+    raise ValueError(
+        "a target must be a number; write classes as 0 and 1, leave unknown fields empty"
     )
 
 
@@ -111,21 +111,44 @@ def parse_targets(
         float64 (rows, T), NaN where missing and in rows that could not be read.
 
     Raises:
-        UserError: see `target_indices` and `parse_target`.
+        UserError: see `target_indices`; a value that `read_target` refuses, with its row, its
+            remedy and the other such rows of the column.
     """
     indices = target_indices(columns, names)
     rows: list[list[float]] = []
+    refused: dict[str, list[_Refused]] = {}
     for record in records:
-        if record.problem is not None:
-            rows.append([math.nan] * len(indices))
-            continue
-        rows.append(
-            [
-                parse_target(record.values[index], row=record.row, name=name)
-                for index, name in zip(indices, names, strict=True)
-            ]
-        )
+        row = [math.nan] * len(indices)
+        for task, index in enumerate(indices if record.problem is None else ()):
+            try:
+                row[task] = read_target(record.values[index])
+            except ValueError as error:
+                wrong = _Refused(record.row, str(record.values[index]).strip(), str(error))
+                refused.setdefault(names[task], []).append(wrong)
+        rows.append(row)
+    if refused:
+        raise _refusal(*next(iter(refused.items())))
     return np.array(rows, dtype=np.float64).reshape(-1, len(indices))
+
+
+class _Refused(NamedTuple):
+    row: int
+    text: str
+    why: str
+
+
+def _refusal(name: str, refused: Sequence[_Refused]) -> UserError:
+    """The first value in full, and the rows of the others."""
+    first, *others = refused
+    more = ""
+    if others:
+        shown = ", ".join(str(item.row) for item in others[:_SHOWN])
+        more = f"and {counted(len(others), 'more row')}: {shown}"
+        more += ", ...; " if len(others) > _SHOWN else "; "
+    return UserError(
+        f"target {name!r} is {first.text!r} in row {first.row} ({more}rows count from 0, without "
+        f"the header): {first.why}"
+    )
 
 
 def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
@@ -148,7 +171,7 @@ def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
     usable = int(measured.any(axis=1).sum())
     if usable < FEWEST_ROWS:
         raise UserError(
-            f"only {usable} rows have both a usable molecule and a target value: "
+            f"only {counted(usable, 'row')} with both a usable molecule and a target value: "
             f"at least {FEWEST_ROWS} are needed"
         )
 
@@ -168,8 +191,7 @@ def find_kinds(
     """
     asked = dict.fromkeys(names, given) if isinstance(given, str) else dict(given or {})
     for name, kind in asked.items():
-        if kind not in KINDS:
-            raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
+        check_kind(kind)
         if name not in names:
             raise UserError(
                 f"a kind was given for {name!r}, which is not a target: {list_names(names)}"
@@ -181,6 +203,16 @@ def find_kinds(
     )
     check_classes(targets, names, kinds)
     return kinds
+
+
+def check_kind(kind: str) -> None:
+    """Refuse an unknown kind of task.
+
+    Raises:
+        UserError: lists the known ones.
+    """
+    if kind not in KINDS:
+        raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
 
 
 def check_classes(targets: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Embeddings for every row of a table, in its order."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,21 +9,20 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.chem.write import TableWriter, output_format
 from molweave.errors import UserError
-from molweave.inference.stream import Runner
+from molweave.inference.stream import AnyRunner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
 
 COLUMNS = ("row", "smiles", "embedding", "error")
 
 
-def embed_array(runner: Runner, table: Table) -> np.ndarray:
+def embed_array(runner: AnyRunner, table: Table) -> np.ndarray:
     """float32 (rows, dimensions); NaN rows where a row was rejected."""
     rows = [row.embedding for row in runner.rows(table)]
-    width = runner.model.members[0].method.embedding_dim
-    return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)
+    return np.stack(rows) if rows else np.zeros((0, runner.embedding_dim), dtype=np.float32)
 
 
 def embed_file(
-    runner: Runner,
+    runner: AnyRunner,
     table: Table,
     out: str | Path,
     *,
@@ -32,7 +32,8 @@ def embed_file(
     """Embed a table of any length into a Parquet file, which appears when it is complete.
 
     Columns: ``row``, ``smiles`` (as in the input), ``embedding`` (fixed-size list of float32, null
-    where the row was rejected), ``error``. The schema's metadata names model and version.
+    where the row was rejected), ``error``. The schema's metadata names the method with its
+    settings, and the version.
 
     Raises:
         UserError: the output is not a .parquet file or cannot be written.
@@ -45,6 +46,7 @@ def embed_file(
         "molweave": version("molweave"),
         "method": spec.method,
         "preset": spec.preset,
+        "settings": json.dumps(spec.method_config),
         "trained_on": str(spec.record.get("data", {}).get("sha256", "")),
     }
     with TableWriter(out, COLUMNS, overwrite, metadata=metadata) as writer:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molweave.chem.molecule import Molecule
 from molweave.chem.table import Table
 from molweave.data.scores import score_tasks
 from molweave.data.targets import check_classes, parse_targets
+from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.inference.stream import Runner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.methods.checkpoint import FittedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +24,24 @@ class Evaluation:
             a metric is undefined (one class only).
         mean: metric to its mean over the tasks on which it is defined.
         rows: what became of the rows.
+        trained_on: rows whose molecule (by canonical SMILES) was in the training part of the model,
+            which says little of how good it is; None where the model does not know its training
+            molecules.
     """
 
     scores: dict[str, dict[str, float | None]]
     mean: dict[str, float | None]
     rows: PredictSummary
+    trained_on: int | None = None
 
 
-def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None) -> Evaluation:
+def evaluate_table(
+    runner: Runner[FittedModel],
+    table: Table,
+    *,
+    trained_on: TrainedOn | None = None,
+    on_row: OnRow | None = None,
+) -> Evaluation:
     """Predict every row and compare with the target columns of the model's tasks.
 
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.
@@ -38,6 +51,7 @@ def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None)
     """
     tasks = runner.model.spec.tasks
     tally = Tally()
+    known = None if trained_on is None else 0
     truth = parse_targets(table.columns, table, [task.name for task in tasks])
     if not len(truth):
         raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
@@ -48,6 +62,9 @@ def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None)
     for index, row in enumerate(runner.rows(table)):
         tally.add(row)
         predictions[index] = row.predictions.mean(0)
+        if trained_on is not None and known is not None and not row.error:
+            molecule = runner.standardizer(row.record)
+            known += isinstance(molecule, Molecule) and molecule.canonical in trained_on
         if on_row is not None:
             on_row(tally.rows)
     usable = ~np.isnan(predictions).any(1)
@@ -56,4 +73,5 @@ def evaluate_table(runner: Runner, table: Table, *, on_row: OnRow | None = None)
         scores=scores,
         mean=mean,
         rows=tally.summary(),
+        trained_on=known,
     )

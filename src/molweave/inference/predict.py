@@ -11,6 +11,7 @@ from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.inference.stream import Row, Runner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.methods.checkpoint import FittedModel
 
 
 class PredictionColumns:
@@ -61,7 +62,7 @@ class PredictionColumns:
         return [*plain, missing or None, row.error or None]
 
 
-def columns_of(runner: Runner, table: Table, *, details: bool) -> PredictionColumns:
+def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> PredictionColumns:
     """The columns that this model adds to this table.
 
     Raises:
@@ -76,7 +77,7 @@ def columns_of(runner: Runner, table: Table, *, details: bool) -> PredictionColu
 
 
 def predict_rows(
-    runner: Runner, table: Table, *, details: bool, tally: Tally
+    runner: Runner[FittedModel], table: Table, *, details: bool, tally: Tally
 ) -> Iterator[list[object]]:
     """The input's values and the predictions of every row, in order, streaming."""
     columns = columns_of(runner, table, details=details)
@@ -86,7 +87,7 @@ def predict_rows(
 
 
 def predict_file(
-    runner: Runner,
+    runner: Runner[FittedModel],
     table: Table,
     out: str | Path,
     *,

@@ -1,9 +1,10 @@
-"""Rows through a fitted model in chunks: every row comes out, in order, in constant memory."""
+"""Rows through a network in chunks: every row comes out, in order, in constant memory."""
 
 import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -15,20 +16,23 @@ from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.errors import UserError
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
+from molweave.methods.pretrained import EncoderModel
 from molweave.modalities.base import Missing
 
 CHUNK_ROWS = 1024
+ModelT = TypeVar("ModelT", FittedModel, EncoderModel)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One input row and what the model says of it.
+    """One input row and what the network says of it.
 
     Attributes:
         record: the row as read.
         error: why there is no prediction; empty when there is one.
         missing: modality name to the reason why this molecule lacks it.
-        predictions: float64 (members, tasks); NaN where ``error`` is set.
+        predictions: float64 (members, tasks); NaN where ``error`` is set; of no task where the
+            model is an encoder.
         embedding: float32 (dimensions,); NaN where ``error`` is set.
         weights: float64 (modalities,); NaN where ``error`` is set.
     """
@@ -41,18 +45,18 @@ class Row:
     weights: np.ndarray
 
 
-class Runner:
-    """A fitted model with everything it needs to read raw rows."""
+class Runner(Generic[ModelT]):
+    """A fitted model, or an encoder alone, with everything it needs to read raw rows."""
 
-    def __init__(self, model: FittedModel, *, device: str = "auto", workers: int = 0) -> None:
+    def __init__(self, model: ModelT, *, device: str = "auto", workers: int = 0) -> None:
         """Put the model on a device.
 
         Args:
-            model: the fitted model.
+            model: a fitted model, or an encoder, whose rows have no predictions.
             device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
             workers: worker processes for conformers; 0 for one per core.
         """
-        self.model = model
+        self.model: ModelT = model
         self.device = pick_device(device)
         for member in model.members:
             member.to(self.device)
@@ -70,6 +74,11 @@ class Runner:
         records = iter(table)
         while chunk := list(itertools.islice(records, CHUNK_ROWS)):
             yield from self._chunk(chunk)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the embeddings."""
+        return self.model.members[0].method.embedding_dim
 
     def _chunk(self, records: Sequence[Record]) -> Iterator[Row]:
         results = [self.standardizer(record) for record in records]
@@ -104,10 +113,13 @@ class Runner:
             record,
             error,
             missing,
-            np.full((len(self.model.members), len(first.mean)), np.nan),
-            np.full(first.method.embedding_dim, np.nan, dtype=np.float32),
+            np.full((len(self.model.members), first.num_tasks), np.nan),
+            np.full(self.embedding_dim, np.nan, dtype=np.float32),
             np.full(len(first.method.modalities), np.nan),
         )
+
+
+AnyRunner = Runner[FittedModel] | Runner[EncoderModel]
 
 
 def _row(record: Record, missing: dict[str, str], outputs: Outputs, position: int) -> Row:

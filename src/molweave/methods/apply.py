@@ -8,7 +8,7 @@ import torch
 
 from molweave.data.dataset import Dataset
 from molweave.data.sampler import bucketed_batches
-from molweave.methods.property_model import PropertyModel
+from molweave.methods.property_model import Network
 
 _MOST_PAIRS = 128 * 150**2
 """Molecules times squared heavy atoms in one batch."""
@@ -19,7 +19,8 @@ class Outputs:
     """What the members of an ensemble say of each molecule.
 
     Attributes:
-        predictions: float64 (members, molecules, tasks), probabilities or values.
+        predictions: float64 (members, molecules, tasks), probabilities or values; of no task where
+            the network is a method alone.
         embeddings: float32 (molecules, dimensions), of the first member.
         weights: float64 (molecules, modalities), modality weights averaged over the members.
         usable: bool (molecules,), False where no modality could be made; such a molecule's
@@ -33,7 +34,7 @@ class Outputs:
 
 
 def apply_members(
-    members: Sequence[PropertyModel],
+    members: Sequence[Network],
     dataset: Dataset,
     *,
     batch_size: int = 128,
@@ -46,7 +47,7 @@ def apply_members(
     """
     first = members[0]
     count, views = len(dataset), len(first.method.modalities)
-    predictions = np.zeros((len(members), count, len(first.mean)))
+    predictions = np.zeros((len(members), count, first.num_tasks))
     embeddings = np.zeros((count, first.method.embedding_dim), dtype=np.float32)
     weights = np.zeros((count, views))
     usable = np.zeros(count, dtype=bool)

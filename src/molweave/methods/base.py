@@ -101,3 +101,11 @@ class Method(nn.Module, ABC):
     def compiled(self) -> tuple[nn.Module, ...]:
         """The modules that ``torch.compile`` makes faster; none where it does not."""
         return ()
+
+    def depths(self) -> dict[str, int]:
+        """The depth of every parameter by name: 0 for what reads the input, more for later layers.
+
+        Fine-tuning lowers the learning rate with the distance from the head. By default a method
+        is one layer.
+        """
+        return dict.fromkeys((name for name, _ in self.named_parameters()), 0)

@@ -37,7 +37,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
             folder, or the place cannot be written to.
     """
     if folder.exists() and not overwrite:
-        raise UserError(f"{folder} exists; choose another name or allow overwriting it")
+        raise UserError(f"{folder} exists; choose another name or pass --overwrite")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder; choose another name")
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()

@@ -100,7 +100,7 @@ class MoleBLEND(Method):
         for run in runs(part.sizes, PAIR_BUDGET):
             pairs = pad_pairs(part, positions, placed, run)
             shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
-            graphs.append(self.encoder(pairs, shown).graph)
+            graphs.append(self.encoder.graph(pairs, shown))
         return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
@@ -162,6 +162,16 @@ class MoleBLEND(Method):
     def compiled(self) -> tuple[nn.Module, ...]:
         """The layers of the Transformer."""
         return tuple(self.encoder.layers)
+
+    def depths(self) -> dict[str, int]:
+        """0 for embeddings and biases, 1 to L for the layers, L for what reads their result."""
+        layers = len(self.encoder.layers)
+        starts = {f"encoder.layers.{index}.": index + 1 for index in range(layers)}
+        starts |= {"encoder.norm.": layers, "recovery.": layers}
+        return {
+            name: next((depth for start, depth in starts.items() if name.startswith(start)), 0)
+            for name, _ in self.named_parameters()
+        }
 
     def _parts(
         self, batch: Batch

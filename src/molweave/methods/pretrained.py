@@ -6,20 +6,22 @@ Some encoders ship with the package and are found by name.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from molweave.data.splits import counted
+from molweave.data.dataset import make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.base import Method
 from molweave.methods.config import replace_fields, to_plain
 from molweave.methods.folder import CONFIG, WEIGHTS, read_tensors, write_network
+from molweave.methods.property_model import Embedder
 from molweave.methods.spec import Spec, damaged, read_spec
 from molweave.shapes import Tensor
+from molweave.wording import counted
 
 SHIPPED = Path(__file__).parents[1] / "encoders"
 """The folder of the encoders that come with the package."""
@@ -43,6 +45,14 @@ class EncoderSpec(Spec):
         entry = METHODS[self.method]
         values = {**self.method_config, **entry.finetuning, **changes}
         return replace_fields(entry.config(), values, where=self.method)
+
+
+@dataclass(frozen=True)
+class EncoderModel:
+    """An encoder that is ready to embed: what it reads now, and its one network."""
+
+    spec: EncoderSpec
+    members: tuple[Embedder, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,17 @@ class PretrainedEncoder:
         method = METHODS[self.spec.method].method(config)
         self.load_into(method, to_plain(config))
         return method.eval()
+
+    def model(self, changes: Mapping[str, object]) -> EncoderModel:
+        """The network of `build`, with the specification of what it reads."""
+        method = self.build(changes)
+        views = make_modalities(method.modalities)
+        spec = replace(
+            self.spec,
+            method_config=to_plain(self.spec.configure(changes)),
+            modality_versions={view.name: view.version for view in views},
+        )
+        return EncoderModel(spec, (Embedder(method).eval(),))
 
     def load_into(self, method: Method, method_config: Mapping[str, Any]) -> None:
         """Give the weights to a network; tensors that it does not have are left out.
@@ -180,6 +201,6 @@ def find_encoder(place: str | Path) -> Path:
     if str(place) in names:
         return SHIPPED / str(place)
     raise UserError(
-        f"there is no encoder folder {place}, and none of this name ships with molweave; shipped: "
+        f"{place} is neither a folder nor an encoder that ships with molweave; shipped: "
         f"{', '.join(names) or 'none'}"
     )

@@ -1,5 +1,6 @@
-"""A method with a property head: what `fit` trains and `predict` runs."""
+"""A method with a property head, which `fit` trains and `predict` runs, and a method alone."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,40 @@ class Prediction:
     encoding: Encoding
 
 
-class PropertyModel(nn.Module):
+class Network(nn.Module):
+    """What can be run over molecules.
+
+    Attributes:
+        method: the encoder of molecules.
+        num_tasks: T, the number of columns of `Prediction.values`.
+    """
+
+    method: Method
+    num_tasks: int
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Prediction:
+        """Predictions of a batch; call `eval` first, or dropout and sampling are on."""
+
+
+class Embedder(Network):
+    """A method alone: it encodes, and predicts no task."""
+
+    num_tasks = 0
+
+    def __init__(self, method: Method) -> None:
+        """Wrap a method."""
+        super().__init__()
+        self.method = method
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> Prediction:
+        """The encoding, and no values."""
+        encoding = self.method.encode(batch)
+        return Prediction(encoding.embedding.new_zeros(batch.size, 0), encoding)
+
+
+class PropertyModel(Network):
     """A method and one head output per task; targets are standardised inside."""
 
     classification: Tensor
@@ -54,6 +88,7 @@ class PropertyModel(nn.Module):
         """
         super().__init__()
         self.method = method
+        self.num_tasks = len(tasks)
         self.head = PropertyHead(inputs=method.embedding_dim, tasks=len(tasks), dropout=dropout)
         kinds = [task.kind == "classification" for task in tasks]
         weights = positive_weight or [1.0] * len(tasks)
@@ -80,9 +115,15 @@ class PropertyModel(nn.Module):
         )
         return {"task": Term(1.0, task), **self.method.objectives(encoding, batch, progress)}
 
+    def depths(self) -> dict[str, int]:
+        """Those of the method, see `Method.depths`; the head is one layer above it."""
+        below = {f"method.{name}": depth for name, depth in self.method.depths().items()}
+        head = 1 + max(below.values(), default=0)
+        return below | {f"head.{name}": head for name, _ in self.head.named_parameters()}
+
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
-        """Predictions of a batch; call `eval` first, or dropout and sampling are on."""
+        """Probabilities of class 1 and values in the units of the training data."""
         encoding = self.method.encode(batch)
         outputs = self.head(encoding.embedding).float()
         values = torch.where(

@@ -75,7 +75,7 @@ def folder_kind(folder: Path) -> str:
     Raises:
         UserError: neither, damaged, or of another format version.
     """
-    return _read_config(folder, "a model or encoder folder")[0]
+    return _read_config(folder, "a model folder nor an encoder folder")[0]
 
 
 def read_spec(folder: Path, spec_type: type[SpecT]) -> SpecT:

@@ -131,11 +131,13 @@ def shortest_paths(neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = len(neighbours)
     ball = np.eye(count, dtype=bool)
     distance = np.zeros((count, count), dtype=np.int32)
+    inside = count
     while True:
         grown = ball.copy()
         for slot in neighbours.T:
             grown |= ball[slot]
-        if np.array_equal(grown, ball):
+        inside, before = int(np.count_nonzero(grown)), inside
+        if inside == before:
             return distance, ball
         distance += ~ball
         ball = grown

@@ -8,6 +8,7 @@ from molweave.data.scores import REPORTED
 from molweave.report.data import ReportData
 from molweave.report.templating import fill_template, write_atomically
 from molweave.report.text import UNDEFINED, format_score
+from molweave.wording import counted
 
 
 def write_card(data: ReportData, record: Mapping[str, Any], path: Path) -> None:
@@ -16,7 +17,7 @@ def write_card(data: ReportData, record: Mapping[str, Any], path: Path) -> None:
     Args:
         data: tasks, parts, scores.
         record: where the model comes from (``ModelSpec.record``); its ``data``, ``split``,
-            ``versions``, ``seed`` and ``date`` are told where they are there.
+            ``versions``, ``seed``, ``threads`` and ``date`` are told where they are there.
         path: usually ``README.md`` in the model folder.
     """
     write_atomically(path, render_card(data, record))
@@ -54,7 +55,7 @@ def _facts(record: Mapping[str, Any]) -> list[str]:
     source, split = record.get("data", {}), record.get("split", {})
     lines = []
     if "name" in source:
-        lines.append(f"Data: {source['name']}, {source.get('rows', 'unknown')} rows")
+        lines.append(f"Data: {source['name']}, {counted(source.get('rows', 0), 'row')}")
     if "sha256" in source:
         lines.append(f"SHA-256 of the data (canonical SMILES and targets): {source['sha256']}")
     rejected = sum(source.get("rejected", {}).values())
@@ -64,8 +65,14 @@ def _facts(record: Mapping[str, Any]) -> list[str]:
         lines.append(f"Split: {split['kind']}, seed {split.get('seed', 'unknown')}")
     if "sha256" in split:
         lines.append(f"SHA-256 of the split: {split['sha256']}")
+    if origin := record.get("pretrained"):
+        how = "frozen" if origin["frozen"] else "fine-tuned"
+        lines.append(f"Pre-trained encoder: {origin['name']}, {how}")
+        lines.append(f"SHA-256 of the encoder's weights: {origin['sha256']}")
     if "seed" in record:
         lines.append(f"Seed of the fit: {record['seed']}")
+    if "threads" in record:
+        lines.append(f"Threads of the fit: {record['threads']} (another number rounds differently)")
     if "date" in record:
         lines.append(f"Date: {record['date']}")
     versions = ", ".join(f"{name} {text}" for name, text in record.get("versions", {}).items())

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from molweave.data.given_splits import split_rows
+from molweave.data.trained_on import TRAINED_ON, TrainedOn
 from molweave.methods import METHODS
 from molweave.report.card import write_card
 from molweave.report.data import ReportData, ReportPart
@@ -18,14 +21,17 @@ def write_fit(result: FitResult, folder: Path) -> None:
     """Write what a fit left behind into an existing folder.
 
     ``metrics.json`` (all metrics by part and task), ``split.json`` (row numbers of the input,
-    positions and their digest), ``history.csv`` (every loss term of every epoch and member),
-    ``report.html`` and ``README.md`` (model card).
+    positions and their digest, digests of the molecules trained on), ``history.csv`` (every loss
+    term of every epoch and member), ``report.html`` and ``README.md`` (model card).
     """
     metrics = json.dumps(result.scores, indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
     split = {
         **result.split.to_json(),
         "rows": split_rows(result.split, result.data.molecules),
+        TRAINED_ON: TrainedOn.of(
+            result.data.molecules[position].canonical for position in result.split.train
+        ).to_text(),
     }
     (folder / "split.json").write_text(json.dumps(split) + "\n", encoding="utf-8")
     _write_history(result, folder / "history.csv")
@@ -69,14 +75,23 @@ def report_data(result: FitResult) -> ReportData:
             "preset": spec.preset,
             "split": record["split"]["kind"],
             "command": record["command"],
+            **_origin(record.get("pretrained")),
             "citation": METHODS[spec.method].citation,
             **{f"method.{name}": value for name, value in spec.method_config.items()},
             **{f"training.{name}": value for name, value in record["training"].items()},
             "seed": record["seed"],
+            "threads": record["threads"],
             **{f"version.{name}": value for name, value in record["versions"].items()},
         },
         audit=result.audit,
     )
+
+
+def _origin(pretrained: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where the weights started, if not afresh."""
+    if pretrained is None:
+        return {}
+    return {f"pretrained.{name}": value for name, value in pretrained.items()}
 
 
 def _write_history(result: FitResult, path: Path) -> None:

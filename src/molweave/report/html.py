@@ -13,6 +13,7 @@ from molweave.report.data import ReportData, ReportPart, chosen_epoch
 from molweave.report.figures import MEMBER_COLORS, learning_curve, weights_figure
 from molweave.report.tasks import PART_WORDS, Panel, TaskSection, task_section
 from molweave.report.templating import fill_template, write_atomically
+from molweave.report.terms import TERMS
 from molweave.report.text import (
     UNDEFINED,
     MetricName,
@@ -21,6 +22,7 @@ from molweave.report.text import (
     format_score,
     metric_name,
 )
+from molweave.wording import counted
 
 DRAWN_TASKS = 4
 """So many tasks get figures; the tables have all."""
@@ -96,7 +98,7 @@ def _headline(data: ReportData, part: ReportPart | None) -> list[_Tile]:
         labels = sum(int(score["n"] or 0) for score in scores)
         over = f"n = {labels}"
         if len(names) > 1:
-            over = f"mean over {len(defined)} of {len(names)} tasks, {labels} labels"
+            over = f"mean over {len(defined)} of {counted(len(names), 'task')}, {labels} labels"
         means = {name: format_score(mean.get(key)) for name, mean in data.metrics["mean"].items()}
         others = [
             f"{PART_WORDS.get(other.name, other.name)} {means[other.name]}"
@@ -118,12 +120,15 @@ def _labels(data: ReportData) -> list[tuple[str, list[str]]]:
                 cells.append("no label")
             elif task.kind == "classification":
                 ones = int((truth == 1).sum())
-                cells.append(f"{len(truth)} labels, {ones} are 1 ({100 * ones / len(truth):.1f} %)")
+                cells.append(
+                    f"{counted(len(truth), 'label')}, {ones} are 1 "
+                    f"({100 * ones / len(truth):.1f} %)"
+                )
             else:
                 low, middle, high = (
                     format_number(float(value)) for value in np.quantile(truth, (0, 0.5, 1))
                 )
-                cells.append(f"{len(truth)} labels, {low} to {high}, median {middle}")
+                cells.append(f"{counted(len(truth), 'label')}, {low} to {high}, median {middle}")
         rows.append((task.name, cells))
     return rows
 
@@ -144,7 +149,8 @@ def _learning_curves(data: ReportData) -> list[Panel]:
         else:
             title = "total loss" if name == "loss" else name
         svg = learning_curve(values, chosen, key=f"c{number}", label=f"{title} over the epochs")
-        panels.append(Panel(svg, title, ""))
+        caption = metric_name(data.metric).title if name == valid else TERMS.get(name, "")
+        panels.append(Panel(svg, title, caption))
     return panels
 
 

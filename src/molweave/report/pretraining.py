@@ -13,6 +13,7 @@ from molweave.methods.pretrained import EncoderSpec
 from molweave.report.figures import history_curve
 from molweave.report.tasks import Panel
 from molweave.report.templating import fill_template, write_atomically
+from molweave.report.terms import TERMS
 
 History = Sequence[Mapping[str, float]]
 
@@ -63,7 +64,7 @@ def _panels(history: History) -> list[Panel]:
         title = name.removeprefix("valid_").replace("_", " ")
         held_out = ", held out" if name in scores else ""
         svg = history_curve(lines, key=f"c{number}", label=f"{title}{held_out} over the steps")
-        panels.append(Panel(title=f"{title}{held_out}", svg=svg, caption=""))
+        panels.append(Panel(title=f"{title}{held_out}", svg=svg, caption=TERMS.get(name, "")))
     return panels
 
 

@@ -7,15 +7,18 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from molweave.encoder import Encoder
+from molweave.methods.pretrained import find_encoder
+from molweave.methods.spec import folder_kind
 from molweave.predictor import Predictor
 from molweave.sklearn.molecules import MoleculeEstimator
 
 
 class MolweaveEmbedder(TransformerMixin, MoleculeEstimator):  # type: ignore[misc]
-    """Molecules to the vectors that a fitted model has learnt.
+    """Molecules to the vectors that a pre-trained encoder or a fitted model has learnt.
 
     Attributes:
-        predictor_: the `Predictor` that is used.
+        predictor_: the `Encoder` or `Predictor` that is used.
         n_features_in_: 1.
         feature_names_in_: name of the column, where ``X`` was a DataFrame.
 
@@ -26,7 +29,7 @@ class MolweaveEmbedder(TransformerMixin, MoleculeEstimator):  # type: ignore[mis
 
     def __init__(
         self,
-        model: str | Path | Predictor,
+        model: str | Path | Predictor | Encoder,
         *,
         device: str = "auto",
         workers: int = 0,
@@ -35,7 +38,8 @@ class MolweaveEmbedder(TransformerMixin, MoleculeEstimator):  # type: ignore[mis
         """Choose the model.
 
         Args:
-            model: a model folder, or a fitted `Predictor`.
+            model: an encoder folder, the name of an encoder that ships with the package, a model
+                folder, an `Encoder` or a fitted `Predictor`.
             device: where a folder's model runs: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             workers: worker processes for conformers of a folder's model; 0 for one per core.
             on_invalid: ``raise`` refuses molecules that cannot be used, ``nan`` gives NaN for them.
@@ -54,13 +58,16 @@ class MolweaveEmbedder(TransformerMixin, MoleculeEstimator):  # type: ignore[mis
         """Load the model; nothing is learnt from ``X``.
 
         Raises:
-            UserError: there is no usable model.
+            UserError: there is no usable encoder or model.
         """
         self._molecules(X, reset=True)
         model = self.model
-        if not isinstance(model, Predictor):
-            model = Predictor.load(model, device=self.device, workers=self.workers)
-        self._width = model.model.members[0].method.embedding_dim
+        if not isinstance(model, Predictor | Encoder):
+            folder = find_encoder(model)
+            is_encoder = folder_kind(folder) == "encoder"
+            load = Encoder.from_pretrained if is_encoder else Predictor.load
+            model = load(folder, device=self.device, workers=self.workers)
+        self._width = model.runner.embedding_dim
         self.predictor_ = model
         return self
 

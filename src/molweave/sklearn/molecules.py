@@ -11,11 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from molweave.chem.read import table_from_smiles
-from molweave.data.splits import counted
+from molweave.encoder import Encoder
 from molweave.errors import UserError
 from molweave.inference.stream import Row
 from molweave.methods.checkpoint import write_model
+from molweave.methods.pretrained import read_encoder, write_encoder
 from molweave.predictor import Predictor
+from molweave.wording import counted
 
 ON_INVALID = ("raise", "nan")
 
@@ -53,7 +55,7 @@ class MoleculeEstimator(BaseEstimator):  # type: ignore[misc]
             self.n_features_in_ = 1
         return molecules
 
-    def _rows(self, predictor: Predictor, molecules: Sequence[object]) -> list[Row]:
+    def _rows(self, predictor: Predictor | Encoder, molecules: Sequence[object]) -> list[Row]:
         """What the model says of every molecule, in order.
 
         Raises:
@@ -107,27 +109,34 @@ def refuse(errors: Mapping[int, str]) -> None:
 
 @dataclass(frozen=True)
 class PackedModel:
-    """A fitted model as the bytes of its folder.
+    """A fitted model or an encoder as the bytes of its folder.
 
     Attributes:
         files: file name to content.
-        device: where the model is to run again.
-        workers: worker processes for conformers.
+        device: where it is to run again.
+        workers: worker processes.
+        changes: of an encoder's configuration; None for a fitted model.
     """
 
     files: dict[str, bytes]
     device: str
     workers: int
+    changes: dict[str, object] | None
 
 
 def _pack(value: Any) -> Any:
-    if not isinstance(value, Predictor):
+    if not isinstance(value, Predictor | Encoder):
         return value
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_model(value.model, folder)
+        if isinstance(value, Predictor):
+            write_model(value.model, folder)
+        else:
+            write_encoder(value.pretrained.spec, value.pretrained.tensors, folder, half=False)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return PackedModel(files, value.options["device"], value.options["workers"])
+    if isinstance(value, Encoder):
+        return PackedModel(files, value.device, value.workers, value.changes)
+    return PackedModel(files, value.options["device"], value.options["workers"], None)
 
 
 def _unpack(value: Any) -> Any:
@@ -136,4 +145,7 @@ def _unpack(value: Any) -> Any:
     with tempfile.TemporaryDirectory() as place:
         for name, content in value.files.items():
             (Path(place) / name).write_bytes(content)
-        return Predictor.load(place, device=value.device, workers=value.workers)
+        where: dict[str, Any] = {"device": value.device, "workers": value.workers}
+        if value.changes is None:
+            return Predictor.load(place, **where)
+        return Encoder(read_encoder(Path(place)), value.changes, **where)

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
-from molweave.data.splits import counted
 from molweave.data.targets import FEWEST_ROWS
 from molweave.predictor import Predictor
 from molweave.sklearn.molecules import MoleculeEstimator, refuse
@@ -23,6 +22,7 @@ from molweave.sklearn.targets import (
     target_columns,
     two_classes,
 )
+from molweave.wording import counted
 
 
 class PropertyEstimator(MoleculeEstimator):
@@ -44,6 +44,8 @@ class PropertyEstimator(MoleculeEstimator):
         standardize: str = "default",
         conformers: str = "input",
         workers: int = 0,
+        pretrained: str | None = None,
+        freeze: bool = False,
         on_invalid: str = "raise",
     ) -> None:
         """Choose how to fit.
@@ -65,6 +67,8 @@ class PropertyEstimator(MoleculeEstimator):
             conformers: ``input`` (the 3D structure of an RDKit molecule that has one; others are
                 generated), ``generate`` or ``none``.
             workers: worker processes for conformers; 0 for one per core.
+            pretrained: folder or name of a pre-trained encoder to start from.
+            freeze: leave that encoder as it is and train the head alone.
             on_invalid: what becomes of molecules that cannot be used: ``raise`` refuses them,
                 ``nan`` leaves them out of `fit` and gives NaN for them.
         """
@@ -81,6 +85,8 @@ class PropertyEstimator(MoleculeEstimator):
         self.standardize = standardize
         self.conformers = conformers
         self.workers = workers
+        self.pretrained = pretrained
+        self.freeze = freeze
         self.on_invalid = on_invalid
 
     def __sklearn_tags__(self) -> Any:
@@ -124,6 +130,8 @@ class PropertyEstimator(MoleculeEstimator):
             standardize=self.standardize,
             conformers=self.conformers,
             workers=self.workers,
+            pretrained=self.pretrained,
+            freeze=self.freeze,
         )
         self.predictor_ = predictor.fit(table, names, split=f"{self.split}:{1 - valid}/{valid}/0")
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import column_or_1d
 
 from molweave.chem.read import table_from_smiles
 from molweave.chem.table import Record, Table
-from molweave.data.splits import counted
+from molweave.wording import counted
 
 
 class LabelledMolecules(Table):

@@ -25,6 +25,8 @@ class TrainConfig:
         warmup_epochs: epochs until the peak.
         clip: largest gradient norm; 0 for no clipping.
         patience: stop after so many epochs without a better validation score; 0 for never.
+        layer_decay: factor on the learning rate for every layer between a parameter and the head,
+            see `Method.depths`; 1 for one rate everywhere.
         average: decay of the exponential moving average of the weights that validation and
             prediction use, per step; 0 for none.
         balance: weigh the positives of each classification task by negatives / positives of the
@@ -46,6 +48,7 @@ class TrainConfig:
     warmup_epochs: int = 3
     clip: float = 1.0
     patience: int = 0
+    layer_decay: float = 1.0
     average: float = 0.0
     balance: bool = False
     metric: str = "auto"
@@ -68,6 +71,8 @@ class TrainConfig:
                 raise UserError(f"{name} must not be negative; found {getattr(self, name)}")
         if self.metric not in ("auto", "loss"):
             resolve_metric(self.metric)
+        if not 0 < self.layer_decay <= 1:
+            raise UserError(f"layer_decay must be above 0 and at most 1; found {self.layer_decay}")
         if not 0 <= self.average < 1:
             raise UserError(f"average must be at least 0 and below 1; found {self.average}")
 
@@ -76,6 +81,10 @@ def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
     if value not in options:
         raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
 
+
+_PROBE = TrainConfig(epochs=100, batch_size=32)
+FINETUNE, PROBE = "finetune", "probe"
+"""How a pre-trained encoder is trained, whatever its preset: with its head, or the head alone."""
 
 TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ("dmmrl", "paper"): TrainConfig(
@@ -90,11 +99,19 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ("dmmrl", "small"): TrainConfig(epochs=30, batch_size=32),
     ("dmmrl", "hybrid"): TrainConfig(epochs=30, batch_size=32),
     ("dmmrl", "robust"): TrainConfig(epochs=20, batch_size=32, weight_decay=0.05, average=0.99),
+    ("dmmrl", FINETUNE): TrainConfig(epochs=30, batch_size=32, learning_rate=3e-4, layer_decay=0.5),
+    ("dmmrl", PROBE): _PROBE,
     ("mmsa", "small"): TrainConfig(epochs=60, batch_size=32),
     ("mmsa", "paper"): TrainConfig(epochs=100, batch_size=32, optimizer="adam", weight_decay=0.0),
+    ("mmsa", FINETUNE): TrainConfig(epochs=60, batch_size=32),
+    ("mmsa", PROBE): _PROBE,
     ("moleblend", "small"): TrainConfig(epochs=40, batch_size=32, learning_rate=3e-4),
     ("moleblend", "base"): TrainConfig(epochs=40, batch_size=32, learning_rate=1e-4),
     ("moleblend", "paper"): TrainConfig(
         epochs=60, batch_size=32, optimizer="adam", learning_rate=5e-5, weight_decay=1e-5
     ),
+    ("moleblend", FINETUNE): TrainConfig(
+        epochs=40, batch_size=32, learning_rate=2e-4, layer_decay=0.8
+    ),
+    ("moleblend", PROBE): _PROBE,
 }

@@ -22,7 +22,7 @@ from molweave.methods.property_model import PropertyModel
 from molweave.metrics import METRICS, default_metric, evaluate, resolve_metric
 from molweave.shapes import Tensor
 from molweave.training.config import TrainConfig
-from molweave.training.optim import WeightAverage, learning_rate, make_optimizer
+from molweave.training.optim import WeightAverage, learning_rate, make_optimizer, set_rate
 from molweave.training.seed import seed_everything
 from molweave.training.state import (
     TrainState,
@@ -152,7 +152,7 @@ class Trainer:
         self.fabric = make_fabric(device, config.precision)
         self.model = model.to(self.fabric.device)
         self.wrapped, self.optimizer = self.fabric.setup(
-            TrainingStep(self.model), make_optimizer(self.model, config)
+            TrainingStep(self.model), make_optimizer(self.model, config, self.model.depths())
         )
         self.average = WeightAverage(self.model, config.average)
         self.state = TrainState(fingerprint=fingerprint)
@@ -209,8 +209,7 @@ class Trainer:
         for index, positions in enumerate(batches):
             step = epoch * self.steps_per_epoch + index
             rate = learning_rate(self.config, step, self.steps_per_epoch)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            set_rate(self.optimizer, rate)
             progress = step / (self.config.epochs * self.steps_per_epoch)
             for name, value in self._step(self.dataset.batch(positions), progress).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)

@@ -10,15 +10,32 @@ from torch import nn
 from molweave.training.config import TrainConfig
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW; biases and normalisation weights do not decay."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def make_optimizer(
+    model: nn.Module, config: TrainConfig, depths: Mapping[str, int] | None = None
+) -> torch.optim.Optimizer:
+    """Adam or AdamW; biases and normalisation weights do not decay.
+
+    The ``factor`` of a group, see `make_groups`, is ``layer_decay`` to the power of how many layers
+    it lies below the top.
+
+    Args:
+        model: frozen parameters are left out.
+        config: the optimisation.
+        depths: layer of every parameter by name, see `Method.depths`; None for one layer.
+    """
+    layers = depths or {}
+    top = max(layers.values(), default=0)
+    factors = {name: config.layer_decay ** (top - depth) for name, depth in layers.items()}
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate)
+    optimizer = kind(make_groups(model, config.weight_decay, factors), lr=config.learning_rate)
+    set_rate(optimizer, config.learning_rate)
+    return optimizer
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every parameter group its share of a learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
 
 
 def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:

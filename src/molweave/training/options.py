@@ -4,12 +4,26 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
-from molweave.training.config import TRAIN_PRESETS, TrainConfig
+from molweave.methods.pretrained import (
+    EncoderSpec,
+    PretrainedEncoder,
+    find_encoder,
+    read_encoder,
+)
+from molweave.methods.spec import read_spec
+from molweave.training.config import FINETUNE, PROBE, TRAIN_PRESETS, TrainConfig
+from molweave.training.option_checks import (
+    check_kinds_of_values,
+    check_names,
+    refuse_between_views,
+)
 
 _FEW_TASKS = 2
 
@@ -35,6 +49,9 @@ class FitOptions:
         standardize: name of the standardisation.
         conformers: ``input``, ``generate`` or ``none``, see `Featurizer`.
         workers: worker processes; 0 for one per core.
+        pretrained: folder of a pre-trained encoder to start from, or the name of one that ships
+            with the package; it decides method, preset and sizes. None starts afresh.
+        freeze: leave that encoder as it is and train the head alone.
     """
 
     method: str = "auto"
@@ -50,36 +67,82 @@ class FitOptions:
     standardize: str = "default"
     conformers: str = "input"
     workers: int = 0
+    pretrained: str | None = None
+    freeze: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, before any data is read."""
+        names = ("method", "preset", "split", "device", "standardize", "conformers")
+        check_kinds_of_values(
+            {name: getattr(self, name) for name in (*names, "ensemble", "seed", "workers")}
+        )
         if self.ensemble < 1:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
+        self._check_encoder()
         if self.preset_name not in self.entry.presets:
             raise UserError(
                 f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
                 f"found {self.preset!r}"
             )
-        _ = self.method_config, self.train_config
+        check_names(self.split, self.standardize, self.conformers, self.kinds)
+        _ = self.train_config
+        refuse_between_views(self.method_options, self.method_config.modalities)
+
+    def _check_encoder(self) -> None:
+        spec = self.encoder_spec
+        if spec is None:
+            if self.freeze:
+                raise UserError("freeze needs a pre-trained encoder; name it with --from")
+            return
+        for name, found in (("method", spec.method), ("preset", spec.preset)):
+            asked = getattr(self, name)
+            if asked not in ("auto", found):
+                raise UserError(
+                    f"the encoder {self.pretrained} is of {name} {found}, found {name} {asked!r}; "
+                    f"leave --{name} out, the encoder decides it"
+                )
+
+    @cached_property
+    def encoder_spec(self) -> EncoderSpec | None:
+        """The specification of the pre-trained encoder, if there is one."""
+        if self.pretrained is None:
+            return None
+        return read_spec(find_encoder(self.pretrained), EncoderSpec)
+
+    def read_encoder(self) -> PretrainedEncoder | None:
+        """The pre-trained encoder, if there is one; its weights fit the configuration.
+
+        Raises:
+            UserError: see `molweave.methods.pretrained.read_encoder`, or they do not fit.
+        """
+        if self.pretrained is None:
+            return None
+        encoder = read_encoder(find_encoder(self.pretrained))
+        encoder.build(self.changes)
+        return encoder
 
     @property
     def method_name(self) -> str:
-        """The method, with ``auto`` resolved to DMMRL."""
+        """The method, with ``auto`` resolved to that of the encoder, or else to DMMRL."""
+        if self.encoder_spec is not None:
+            return self.encoder_spec.method
         return "dmmrl" if self.method == "auto" else self.method
 
     def resolve(self, kinds: Sequence[str]) -> "FitOptions":
         """The same options without ``auto`` in method and preset, for tasks of these kinds."""
         preset = self.preset_name
         few_classes = set(kinds) == {"classification"} and len(kinds) <= _FEW_TASKS
-        if self.preset == self.method == "auto" and few_classes:
+        if self.preset == self.method == "auto" and few_classes and self.pretrained is None:
             preset = "robust"
         return replace(self, method=self.method_name, preset=preset)
 
     @property
     def preset_name(self) -> str:
         """The preset, with ``auto`` resolved as far as that goes without the tasks."""
+        if self.encoder_spec is not None:
+            return self.encoder_spec.preset
         if self.preset != "auto":
             return self.preset
         return "hybrid" if self.method == "auto" else "small"
@@ -92,17 +155,26 @@ class FitOptions:
         return METHODS[self.method_name]
 
     @property
+    def changes(self) -> dict[str, object]:
+        """Fields of the method's configuration that the user changes."""
+        views = {} if self.modalities is None else {"modalities": self.modalities}
+        return {**self.method_options, **views}
+
+    @property
     def method_config(self) -> Any:
-        """The preset with the user's changes."""
-        changes = dict(self.method_options)
-        if self.modalities is not None:
-            changes["modalities"] = self.modalities
-        return replace_fields(self.entry.presets[self.preset_name], changes, where=self.method_name)
+        """The preset, or what the encoder was pre-trained with, with the user's changes."""
+        if self.encoder_spec is not None:
+            return self.encoder_spec.configure(self.changes)
+        preset = self.entry.presets[self.preset_name]
+        return replace_fields(preset, self.changes, where=self.method_name)
 
     @property
     def train_config(self) -> TrainConfig:
         """The preset's training with the user's changes."""
-        base = TRAIN_PRESETS[(self.method_name, self.preset_name)]
+        name = self.preset_name
+        if self.pretrained is not None:
+            name = PROBE if self.freeze else FINETUNE
+        base = TRAIN_PRESETS[(self.method_name, name)]
         return replace_fields(base, self.training, where="training")
 
     @property
@@ -116,7 +188,10 @@ class FitOptions:
         for target in targets:
             words += ["--target", target]
         default = FitOptions()
-        for name in ("method", "preset", "split", "ensemble", "seed", "standardize", "conformers"):
+        if self.pretrained is not None:
+            words += ["--from", Path(self.pretrained).name, *(["--freeze"] if self.freeze else [])]
+        names = ("split", "ensemble", "seed", "standardize", "conformers")
+        for name in names if self.pretrained is not None else ("method", "preset", *names):
             value = getattr(self, name)
             if value != getattr(default, name):
                 words += _split_flags(value) if name == "split" else [f"--{name}", str(value)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
@@ -16,7 +17,7 @@ from molweave.chem.table import Record, Table
 from molweave.data.audit import audit
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.data.scores import Scores, score_parts
-from molweave.data.splits import Split, counted
+from molweave.data.splits import Split
 from molweave.data.targets import (
     Task,
     check_targets,
@@ -30,13 +31,18 @@ from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
 from molweave.methods.config import to_plain
+from molweave.methods.pretrained import PretrainedEncoder
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
-from molweave.training.finetune import Fit, Trainer, choose_metric
+from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric
+from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
+from molweave.training.probe import embed_dataset, probe
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
+from molweave.training.state import has_state
 from molweave.version import versions
+from molweave.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +145,9 @@ def fit_table(
         events: told of the progress.
     """
     events = events or Events()
+    if checkpoint is not None:
+        _tell_of_checkpoint(checkpoint, resume, events)
+    encoder = options.read_encoder()
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
     check_targets(data.targets, names)
@@ -152,6 +161,7 @@ def fit_table(
         )
     kinds = find_kinds(data.targets, names, options.kinds)
     options = options.resolve(kinds)
+    refuse_balance(options.train_config.balance, kinds)
     unlabelled = np.isnan(data.targets).all(axis=1)
     split = _leave_out(split, unlabelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
@@ -159,10 +169,18 @@ def fit_table(
     dataset = _make_dataset(data, options, events)
     split = _leave_out(split, _viewless(dataset, events), "without any view", events)
     tasks = _check_split(data, split, names, kinds, options)
-    spec = _make_spec(options, tasks, data, split, dataset)
+    spec = _make_spec(options, tasks, data, split, dataset, encoder)
+    learnt = dataset
+    if options.freeze and encoder is not None:
+        events.stage("embedding", len(dataset))
+        device = make_fabric(options.device, options.train_config.precision).device
+        frozen = encoder.build(options.changes)
+        learnt = embed_dataset(frozen, dataset, device=device, progress=events.advance)
     fits, members = [], []
     for number in range(options.ensemble):
-        fit, member = _fit_member(spec, dataset, split, options, number, checkpoint, resume, events)
+        fit, member = _fit_member(
+            spec, learnt, split, options, number, encoder, checkpoint, resume, events
+        )
         fits.append(fit)
         members.append(member)
     model = FittedModel(spec, tuple(members))
@@ -179,6 +197,18 @@ def fit_table(
         scores=scores,
         audit=findings,
     )
+
+
+def _tell_of_checkpoint(checkpoint: Path, resume: bool, events: Events) -> None:
+    """Say what becomes of the state of an interrupted run, before it is forgotten."""
+    found = has_state(checkpoint)
+    if found and not resume:
+        events.message(
+            f"an interrupted run is in {checkpoint}: stop now and add --resume (resume=True) to go "
+            "on with it; starting afresh"
+        )
+    if resume and not found:
+        events.message(f"nothing to resume in {checkpoint}: starting afresh")
 
 
 def _check_split(
@@ -206,7 +236,10 @@ def _audit(
         kinds=dict(zip(names, kinds, strict=True)),
         split=split,
     ).summary
-    events.message(f"{data.name}: {data.rows} rows, {len(data.molecules)} usable molecules")
+    events.message(
+        f"{data.name}: {counted(data.rows, 'row')}, "
+        f"{counted(len(data.molecules), 'usable molecule')}"
+    )
     events.message(f"split {split.kind}: {'; '.join(split.notes)}")
     for line in findings:
         events.message(line)
@@ -259,6 +292,7 @@ def _make_spec(
     data: TrainingTable,
     split: Split,
     dataset: Dataset,
+    encoder: PretrainedEncoder | None,
 ) -> ModelSpec:
     return ModelSpec(
         method=options.method,
@@ -285,13 +319,23 @@ def _make_spec(
                 "sizes": {name: len(part) for name, part in split.parts.items()},
                 "notes": list(split.notes),
             },
+            "pretrained": _origin(options, encoder),
             "training": to_plain(options.train_config),
             "seed": options.seed,
             "command": options.command(Path(data.name).name, [task.name for task in tasks]),
+            "threads": torch.get_num_threads(),
             "versions": versions(),
             "date": time.strftime("%Y-%m-%d"),
         },
     )
+
+
+def _origin(options: FitOptions, encoder: PretrainedEncoder | None) -> dict[str, object] | None:
+    """Which encoder the weights started from."""
+    if encoder is None or options.pretrained is None:
+        return None
+    name = Path(options.pretrained).name
+    return {"name": name, "sha256": encoder.sha256, "frozen": options.freeze}
 
 
 def _fit_member(
@@ -300,6 +344,7 @@ def _fit_member(
     split: Split,
     options: FitOptions,
     number: int,
+    encoder: PretrainedEncoder | None,
     checkpoint: Path | None,
     resume: bool,
     events: Events,
@@ -312,9 +357,11 @@ def _fit_member(
     if config.balance:
         weights = positive_weights(dataset.labels, split.train, spec.tasks).tolist()
     member = build_member(spec, positive_weight=weights)
+    if encoder is not None:
+        encoder.load_into(member.method, spec.method_config)
     events.stage(f"training {number + 1}/{options.ensemble}", config.epochs)
     trainer = Trainer(
-        member,
+        probe(member, spec.tasks) if options.freeze else member,
         dataset,
         split,
         config,
@@ -326,7 +373,7 @@ def _fit_member(
         resume=resume,
     )
     fit = trainer.run(lambda epoch: events.epoch(number, epoch))
-    return fit, member.eval()
+    return fit, member.to(trainer.fabric.device).eval()
 
 
 def _fingerprint(spec: ModelSpec, seed: int) -> str:
@@ -334,6 +381,8 @@ def _fingerprint(spec: ModelSpec, seed: int) -> str:
     plain = replace(spec, record={}).to_json()
     record = {name: spec.record[name] for name in ("training", "seed")}
     record |= {"data": spec.record["data"]["sha256"], "split": spec.record["split"]["sha256"]}
+    origin = spec.record["pretrained"] or {}
+    record |= {"pretrained": origin.get("sha256"), "frozen": origin.get("frozen")}
     record["training"] = {**record["training"], "max_minutes": 0}
     text = json.dumps([plain, record, seed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

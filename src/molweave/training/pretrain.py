@@ -214,7 +214,10 @@ class Pretrainer:
         return max(1, round(self.config.valid_steps / every)) * every
 
     def _validate(self) -> dict[str, float]:
-        """Terms and scores on held-out molecules, of the weights that would be kept."""
+        """Terms and scores on held-out molecules, of the weights that would be kept.
+
+        A score for which no molecule counts is left out.
+        """
         current = self._swap_in_average()
         self.method.eval()
         totals: dict[str, Tensor] = {}
@@ -237,7 +240,9 @@ class Pretrainer:
         if current is not None:
             self.method.load_state_dict(current)
         means = {name: self._mean(pair) for name, pair in totals.items()}
-        return {f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items()}
+        return {
+            f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items() if pair[1]
+        }
 
     def _mean(self, value: Tensor) -> Tensor:
         """Over all processes."""

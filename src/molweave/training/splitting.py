@@ -7,7 +7,7 @@ from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
 from molweave.chem.table import Record
 from molweave.data.given_splits import split_from_column, split_from_file
-from molweave.data.splits import Split, kfold, make_split
+from molweave.data.splits import SPLITS, Split, kfold, make_split
 from molweave.errors import UserError
 
 
@@ -33,8 +33,9 @@ def choose_split(
         UserError: the column does not exist, the shares are not three numbers, or see
             `make_split`, `split_from_column` and `split_from_file`.
     """
+    check_choice(choice)
     kind, _, rest = choice.partition(":")
-    if kind == "column" and rest:
+    if kind == "column":
         if rest not in columns:
             hint = nearest(rest, columns)
             raise UserError(
@@ -44,15 +45,35 @@ def choose_split(
         index = list(columns).index(rest)
         labels = [record.values[index] for record in records]
         return split_from_column(labels, molecules, column=rest, seed=seed)
-    if kind == "file" and rest:
+    if kind == "file":
         path, _, column = rest.partition("#")
         return split_from_file(path, molecules, column=column or None, seed=seed)
-    if kind == "k-fold" and rest:
+    if kind == "k-fold":
         fold, folds = _fold(rest)
         return kfold(molecules, folds, seed=seed)[fold - 1]
     if not rest:
         return make_split(choice, molecules, seed=seed)
     return make_split(kind, molecules, seed=seed, fractions=_fractions(rest))
+
+
+def check_choice(choice: str) -> None:
+    """Refuse a split that `choose_split` would not understand, before any data are read.
+
+    Raises:
+        UserError: an unknown kind, or shares or a fold that are not written as they should be.
+    """
+    kind, _, rest = choice.partition(":")
+    if kind in ("column", "file") and rest:
+        return
+    if kind == "k-fold":
+        _fold(rest)
+    elif kind not in SPLITS:
+        raise UserError(
+            f"unknown split {choice!r}: use {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, with shares "
+            "as in random:90/5/5, k-fold:2/5, column:NAME or file:PATH"
+        )
+    elif rest:
+        _fractions(rest)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

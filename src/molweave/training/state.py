@@ -126,6 +126,11 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
     return plain, tensors
 
 
+def has_state(parent: Path) -> bool:
+    """Whether a folder in ``parent`` holds the state of a run, whichever."""
+    return any(path.parent.suffix != ".new" for path in parent.glob("*/state.json"))
+
+
 def remove_state(folder: Path) -> None:
     """Forget the state in ``folder``, if there is one."""
     for suffix in ("", ".new", ".old"):

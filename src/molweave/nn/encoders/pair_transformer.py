@@ -1,6 +1,7 @@
 """Transformer over atoms whose attention is biased by the relations of atom pairs."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -81,6 +82,27 @@ class PairTransformer(nn.Module):
 
     def forward(self, pairs: Pairs, shown: Shown) -> PairStates:
         """Read molecules as far as they are shown."""
+        states, bias = self._inputs(pairs, shown)
+        with_token = self._with_token(bias, pairs.real)
+        for layer in self.layers:
+            states = layer(states, with_token)
+        states = self.norm(states)
+        return PairStates(graph=states[:, 0], atoms=states[:, 1:], bias=bias)
+
+    def graph(self, pairs: Pairs, shown: Shown) -> Float[Tensor, "N D"]:
+        """`PairStates.graph` alone: the last layer updates no atom."""
+        states, bias = self._inputs(pairs, shown)
+        with_token = self._with_token(bias, pairs.real)
+        *layers, last = self.layers
+        for layer in layers:
+            states = layer(states, with_token)
+        out: Tensor = self.norm(cast(TransformerLayer, last).first(states, with_token))
+        return out[:, 0]
+
+    def _inputs(
+        self, pairs: Pairs, shown: Shown
+    ) -> tuple[Float[Tensor, "N L D"], Float[Tensor, "N H n n"]]:
+        """The states of the token and the atoms before the first layer, and the bias of atoms."""
         two, three = shown.atoms.unbind(-1)
         degree = ((pairs.spd == 1) & pairs.both_real).sum(-1).clamp(max=DEGREES - 1)
         atoms = self.atom(pairs.atoms.flatten(0, 1)).view(*pairs.real.shape, -1)
@@ -92,13 +114,8 @@ class PairTransformer(nn.Module):
             third, feature = self.distances(pairs)
             bias = bias + see_third * third
             atoms = atoms + three[..., None] * feature
-        bias = bias.permute(0, 3, 1, 2)
-        with_token = self._with_token(bias, pairs.real)
         states = torch.cat([self.token.expand(len(atoms), 1, -1), atoms], dim=1)
-        for layer in self.layers:
-            states = layer(states, with_token)
-        states = self.norm(states)
-        return PairStates(graph=states[:, 0], atoms=states[:, 1:], bias=bias)
+        return states, bias.permute(0, 3, 1, 2)
 
     def _with_token(
         self, bias: Float[Tensor, "N H n n"], real: Bool[Tensor, "N n"]

@@ -1,0 +1,53 @@
+"""What a user hands over, as a table."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from molweave.chem.read import open_table, table_from_frame, table_from_smiles
+from molweave.chem.smiles import is_smiles
+from molweave.chem.table import Table
+from molweave.chem.write import refuse_same_file
+from molweave.errors import UserError
+from molweave.events import Events
+from molweave.inference.summary import OnRow
+
+
+def as_table(data: Any, smiles_column: str | None) -> Table:
+    """A table, a file, a DataFrame or a list of SMILES as a table."""
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, str | Path):
+        return open_table(data, smiles_column=smiles_column)
+    if hasattr(data, "columns"):
+        return table_from_frame(data, smiles_column=smiles_column)
+    return table_from_smiles(list(data))
+
+
+def molecules_of(data: Any, smiles_column: str | None) -> Table:
+    """What to predict or embed, as a table; see `as_table`.
+
+    Raises:
+        UserError: a SMILES in the place of a file; says where it belongs.
+    """
+    if isinstance(data, str) and is_smiles(data) and not Path(data[:200]).exists():
+        raise UserError(
+            f"{data}: no such file; if it is a molecule, put it into a list, [{data!r}], or on the "
+            f"command line: --smiles {shlex.quote(data)}"
+        )
+    return as_table(data, smiles_column)
+
+
+def table_to_write(data: Any, out: str | Path, smiles_column: str | None) -> Table:
+    """The input as a table, unless it is the file that would be written."""
+    if isinstance(data, str | Path):
+        refuse_same_file(data, out)
+    return molecules_of(data, smiles_column)
+
+
+def row_counter(events: Events | None, name: str) -> OnRow | None:
+    """Tells ``events`` how many rows of the stage ``name`` are done."""
+    if events is None:
+        return None
+    events.stage(name)
+    return lambda done: events.advance(done, 0)

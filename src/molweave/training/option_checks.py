@@ -1,0 +1,113 @@
+"""Options of a fit that are of the wrong kind, or that would do nothing."""
+
+import dataclasses
+import functools
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec
+
+from molweave.chem.columns import nearest
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import Featurizer
+from molweave.data.targets import check_kind
+from molweave.errors import UserError
+from molweave.methods import METHODS
+from molweave.training.config import TrainConfig
+from molweave.training.splitting import check_choice
+
+Options = ParamSpec("Options")
+
+_BETWEEN_VIEWS = ("fusion", "align", "temperature", "modality_dropout")
+"""Settings of methods that are about several views."""
+
+
+def check_kinds_of_values(values: Mapping[str, Any]) -> None:
+    """Refuse numbers and names that are something else.
+
+    Args:
+        values: option to value; a whole number where its name says so, else a name.
+
+    Raises:
+        UserError: a fraction, a text or a truth value for a number, something else for a name.
+    """
+    for name, value in values.items():
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if name in ("ensemble", "seed", "workers"):
+            if not whole:
+                raise UserError(f"{name} must be a whole number; found {value!r}")
+        elif not isinstance(value, str):
+            raise UserError(f"{name} must be a name in quotes; found {value!r}")
+
+
+def check_names(
+    split: str, standardize: str, conformers: str, kinds: str | Mapping[str, str] | None
+) -> None:
+    """Refuse words that reading the data would stumble over.
+
+    Raises:
+        UserError: an unknown split, standardisation, source of conformers or kind of task.
+    """
+    check_choice(split)
+    Standardizer(standardize)
+    Featurizer(modalities=(), coordinates=conformers)
+    for kind in [kinds] if isinstance(kinds, str) else (kinds or {}).values():
+        check_kind(kind)
+
+
+def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str]) -> None:
+    """Refuse settings for the fusion of several views where there is one.
+
+    Args:
+        changes: fields of the method's configuration that the user set.
+        modalities: the views that take part.
+
+    Raises:
+        UserError: one of the fields does nothing.
+    """
+    idle = [name for name in _BETWEEN_VIEWS if name in changes]
+    if idle and len(modalities) == 1:
+        raise UserError(
+            f"{idle[0]} is about several views, and {modalities[0]} is the only one: it would do "
+            "nothing; leave it out or take more modalities"
+        )
+
+
+def refuse_balance(balance: bool, kinds: Sequence[str]) -> None:
+    """Refuse to balance classes where there are none.
+
+    Raises:
+        UserError: ``balance`` is set, and every task is a regression.
+    """
+    if balance and "classification" not in kinds:
+        raise UserError(
+            "balance weighs classes, and every target is a regression: it would do nothing; leave "
+            "it out"
+        )
+
+
+def explain_unknown(init: Callable[Options, None]) -> Callable[Options, None]:
+    """Let the TypeError for an option that ``init`` does not have say where the option belongs."""
+    known = list(inspect.signature(init).parameters)
+
+    @functools.wraps(init)
+    def checked(*arguments: Options.args, **options: Options.kwargs) -> None:
+        for name, value in options.items():
+            if name not in known:
+                raise TypeError(f"unknown option {name!r}; {_where(name, value, known)}")
+        init(*arguments, **options)
+
+    return checked
+
+
+def _where(name: str, value: object, known: Sequence[str]) -> str:
+    fields = {field.name for field in dataclasses.fields(TrainConfig)}
+    if name in fields:
+        return f"write training={{{name!r}: {value!r}}}"
+    methods = (dataclasses.fields(entry.config) for entry in METHODS.values())
+    if any(name == field.name for found in methods for field in found):
+        return f"write method_options={{{name!r}: {value!r}}}"
+    if name in ("targets", "split", "smiles_column", "out", "resume", "overwrite", "events"):
+        return "it belongs to the method fit"
+    close = nearest(name, [*known, *fields])
+    return f"did you mean {close!r}?" if close else f"known: {', '.join(known[1:])}"

@@ -1,0 +1,264 @@
+"""The loop of a pre-training: it learns, it resumes to the same bits, it refuses what is wrong."""
+
+import json
+import math
+
+import corpora
+import pytest
+import torch
+from tiny import SIZES
+
+from molweave import UserError
+from molweave.data import feed as feed_module
+from molweave.events import Events
+from molweave.methods import METHODS
+from molweave.methods.pretrained import read_encoder
+from molweave.pretraining import pretrain
+from molweave.training.optim import make_groups, warmup_cosine
+from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
+from molweave.training.pretrain_corpus import pretrain_corpus
+from molweave.training.pretrain_options import PretrainOptions
+
+RECIPE = {"epochs": 3, "batch_size": 6, "log_steps": 2, "valid_steps": 4, "valid_molecules": 6}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "shards"
+    corpora.write_corpus(path, (13, 12), valid=3)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_window(monkeypatch):
+    monkeypatch.setattr(feed_module, "WINDOW", 3)
+
+
+def options(method: str = "moleblend", **changes) -> PretrainOptions:
+    given = {"method_options": SIZES[method], "device": "cpu", **changes}
+    given["training"] = {**RECIPE, **changes.get("training", {})}
+    return PretrainOptions(method=method, **given)
+
+
+class StopAt(Events):
+    """Ctrl-C at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def record(self, record, steps):
+        if record["step"] == self.step:
+            raise KeyboardInterrupt
+
+
+def interrupt(shards, state, *, step: int = 4, **changes) -> None:
+    """Leave a checkpoint in ``state``."""
+    training = {**changes.pop("training", {}), "save_minutes": 0}
+    chosen = options(**changes, training=training)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_corpus(shards, chosen, checkpoint=state, events=StopAt(step))
+
+
+def without_times(history):
+    times = ("seconds", "molecules_per_second")
+    return [{k: v for k, v in record.items() if k not in times} for record in history]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_without_labels(shards, method):
+    result = pretrain_corpus(
+        shards, options(method, training={"epochs": 6, "learning_rate": 0.005})
+    )
+    history = result.training.history
+    assert [record["step"] for record in history] == list(range(2, 25, 2))
+    assert history[-1]["valid_loss"] < history[1]["valid_loss"]
+    assert all(math.isfinite(value) for record in history for value in record.values())
+    assert [record["step"] for record in history if "valid_loss" in record] == [
+        4,
+        8,
+        12,
+        16,
+        20,
+        24,
+    ]
+    assert not result.method.training
+
+
+@pytest.mark.parametrize("training", [{}, {"accumulate": 2, "average": 0.9}])
+def test_an_interrupted_run_goes_on_to_the_same_bits(shards, tmp_path, training):
+    chosen = options(training={**training, "save_minutes": 0})
+    alone = pretrain_corpus(shards, chosen)
+    interrupt(shards, tmp_path / "state", step=8, training=training)
+    torch.manual_seed(999)
+    assert json.loads((tmp_path / "state" / "state.json").read_text())["step"] == 6
+    resumed = pretrain_corpus(shards, chosen, checkpoint=tmp_path / "state", resume=True)
+    assert without_times(resumed.training.history) == without_times(alone.training.history)
+    for name, value in alone.method.state_dict().items():
+        assert torch.equal(resumed.method.state_dict()[name], value), name
+
+
+def test_accumulation_is_the_same_step_in_pieces(shards):
+    """With equal molecules in every piece a step is what it would be at once."""
+    still = {"encoder_dropout": 0.0, "drop_path": 0.0, "noise": 0.0, "denoise": 0.0}
+    fixed = {"show_spd": 1.0, "show_edge": 0.0, "show_distance": 0.0, "show_spatial_atom": 0.0}
+    method_options = {**SIZES["moleblend"], **still, **fixed, "edge": 0.0, "distance": 0.0}
+    runs = [
+        pretrain_corpus(
+            shards,
+            options(method_options=method_options, training={"epochs": 1, "accumulate": pieces}),
+        )
+        for pieces in (1, 3)
+    ]
+    first, second = (run.training.history for run in runs)
+    for one, other in zip(first, second, strict=True):
+        assert other["spd"] == pytest.approx(one["spd"], rel=0.1)
+
+
+def test_max_time_ends_cleanly_and_goes_on(shards, tmp_path):
+    out = tmp_path / "encoder"
+    given = {"method": "moleblend", "method_options": SIZES["moleblend"], "device": "cpu"}
+    spec = pretrain(shards, out, **given, training={**RECIPE, "max_minutes": 1e-9})
+    assert spec.record["stopped"] == "time"
+    assert spec.record["steps"] == 2
+    assert "valid_loss" in spec.record["valid"]
+    assert (tmp_path / "encoder.training").is_dir()
+    spec = pretrain(shards, out, **given, training=RECIPE, resume=True)
+    assert (spec.record["stopped"], spec.record["steps"]) == ("epochs", 12)
+    assert not (tmp_path / "encoder.training").exists()
+    alone = pretrain(shards, tmp_path / "alone", **given, training=RECIPE)
+    assert alone.record["valid"] == spec.record["valid"]
+
+
+def test_the_folder_holds_the_weights_and_the_log(shards, tmp_path):
+    out = tmp_path / "encoder"
+    pretrain(shards, out, method="moleblend", method_options=SIZES["moleblend"], training=RECIPE)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "README.md", "config.json", "history.csv", "model.safetensors", "report.html",
+    ]  # fmt: skip
+    encoder = read_encoder(out)
+    assert encoder.spec.method_config["views"] == "blend"
+    assert encoder.build({}).config.views == "2d"
+    lines = (out / "history.csv").read_text().splitlines()
+    assert lines[0].startswith("step,epoch,loss,spd,edge,distance,denoise")
+    assert len(lines) == 7
+    page = (out / "report.html").read_text()
+    assert page.count("<svg") == 11
+    assert "src=" not in page
+    card = (out / "README.md").read_text()
+    assert "25 molecules to train on, 6 held out" in card
+    assert "spd hidden" in card
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 7}, "seed was 0, is 7"),
+        ({"training": {"batch_size": 5}}, "training.batch_size was 6, is 5"),
+        ({"preset": "base"}, "method.layers was"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(shards, tmp_path, change, message):
+    state = tmp_path / "state"
+    sizes = {k: v for k, v in SIZES["moleblend"].items() if k != "layers"}
+    given = {"method_options": {**sizes, "layers": 2}}
+    if "preset" in change:
+        change = {"preset": "base", "method_options": {**sizes, "layers": 3}}
+    interrupt(shards, state, **given)
+    with pytest.raises(UserError, match=message):
+        pretrain_corpus(shards, options(**{**given, **change}), checkpoint=state, resume=True)
+
+
+def test_a_changed_corpus_is_refused(shards, tmp_path):
+    other, state = tmp_path / "other", tmp_path / "state"
+    corpora.write_corpus(other, (14, 12), valid=3)
+    interrupt(shards, state)
+    with pytest.raises(UserError, match=r"corpus was \w+, is \w+"):
+        pretrain_corpus(other, options(), checkpoint=state, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(shards, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "state.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        pretrain_corpus(shards, options(), checkpoint=state, resume=True)
+
+
+def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "made_up", lambda name: None)
+    corpora.write_corpus(tmp_path / "flat", (8, 8), valid=2)
+    told: list[str] = []
+
+    class Listen(Events):
+        def message(self, text):
+            told.append(text)
+
+    result = pretrain_corpus(tmp_path / "flat", options(), events=Listen())
+    assert any("the corpus has no coordinates" in text for text in told)
+    last = result.training.history[-1]
+    assert last["distance"] == last["denoise"] == 0
+    assert last["spd"] > 0
+
+
+def test_a_corpus_without_a_validation_part(tmp_path):
+    corpora.write_corpus(tmp_path / "shards", (8, 8))
+    with pytest.raises(UserError, match="holds out no molecules"):
+        pretrain_corpus(tmp_path / "shards", options())
+    result = pretrain_corpus(tmp_path / "shards", options(training={"valid_molecules": 0}))
+    assert not any("valid_loss" in record for record in result.training.history)
+
+
+def test_divergence_is_told(shards):
+    with pytest.raises(UserError, match="pre-training diverged before step"):
+        pretrain_corpus(shards, options(training={"learning_rate": 1e12, "clip": 0}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "none"}, "unknown method 'none'; known: dmmrl"),
+        ({"preset": "huge"}, "moleblend has the presets small, base, paper; found 'huge'"),
+        ({"training": {"precision": "half"}}, "precision must be one of"),
+        ({"training": {"warmup": 1.0}}, "warmup must be at least 0 and below 1"),
+        ({"training": {"batch_size": 1}}, "batch_size >= 2"),
+        ({"training": {"log_steps": 0}}, "log_steps must be at least 1"),
+        ({"training": {"clip": -1}}, "clip must not be negative"),
+        ({"seed": -1}, "seed must be between"),
+        ({"workers": 10**6}, "workers must be between"),
+        ({"method_options": {"show_spd": 0.9}}, "must add up to 1"),
+    ],
+)
+def test_options_that_make_no_sense(change, message):
+    with pytest.raises(UserError, match=message):
+        PretrainOptions(**{"method": "moleblend", **change})
+
+
+def test_compile_needs_layers_that_gain(shards):
+    with pytest.raises(UserError, match="dmmrl has no layers that gain from compile"):
+        pretrain_corpus(shards, options("dmmrl", training={"compile": True}))
+
+
+def test_every_preset_has_a_recipe():
+    assert set(PRETRAIN_PRESETS) == {
+        (name, preset) for name, entry in METHODS.items() for preset in entry.presets
+    }
+    assert all(isinstance(recipe, PretrainConfig) for recipe in PRETRAIN_PRESETS.values())
+
+
+def test_schedule():
+    rates = [warmup_cosine(2.0, step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[9] == max(rates) == 2.0
+    assert rates[55] == pytest.approx(1.0)
+    assert rates[-1] < 0.002
+
+
+def test_factors_on_the_learning_rate():
+    network = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2), "ab": torch.nn.Linear(2, 2)})
+    groups = make_groups(network, 0.1, {"a": 0.5, "ab": 0.25})
+    found = {
+        (group["factor"], group["weight_decay"], parameter.ndim)
+        for group in groups
+        for parameter in group["params"]
+    }
+    assert found == {(0.5, 0.1, 2), (0.5, 0.0, 1), (0.25, 0.1, 2), (0.25, 0.0, 1)}
