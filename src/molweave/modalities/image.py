@@ -59,7 +59,7 @@ class ImageModality(Modality[ImageSample]):
         pixels = np.empty((len(samples), IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
         for place, sample in zip(pixels, samples, strict=True):
             with Image.open(io.BytesIO(sample.png)) as image:
-                place[...] = image.convert("RGB")
+                place[...] = np.asarray(image.convert("RGB"))
         return ImagePart(
             num_molecules=len(samples), pixels=torch.from_numpy(pixels).permute(0, 3, 1, 2)
         )
