@@ -27,6 +27,7 @@ from rdkit import Chem, RDLogger
 from molweave.chem.conformers import Conformer
 from molweave.chem.molecule import Molecule
 from molweave.modalities import MODALITIES
+from molweave.modalities.base import Missing
 
 RESULTS = Path(__file__).parent / "results" / "featurize.csv"
 TOGETHER = ("sequence", "graph", "descriptors")
@@ -62,7 +63,7 @@ def seconds(canonical: Sequence[str], names: Sequence[str], batch: int) -> tuple
     for first in range(0, len(samples), batch):
         columns = zip(*samples[first : first + batch], strict=True)
         for modality, column in zip(modalities, columns, strict=True):
-            modality.collate(column)
+            modality.collate([sample for sample in column if not isinstance(sample, Missing)])
     return featurized - start, time.process_time() - featurized
 
 

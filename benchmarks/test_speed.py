@@ -22,12 +22,14 @@ from molweave.data.cache import ConformerCache, load_conformers
 from molweave.data.moleculenet import open_dataset
 from molweave.data.targets import Task
 from molweave.methods import METHODS
+from molweave.methods.mmsa_encoders import ENCODERS
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities import MODALITIES
 from molweave.training.config import TRAIN_PRESETS
 from molweave.training.optim import make_optimizer
 
 COUNT = 64
+ENCODER_VIEWS = {"resnet": "image", "gin": "graph", "comenet": "geometry"}
 SETTINGS = ConformerSettings(force_field="none")
 
 
@@ -126,6 +128,20 @@ def test_training_step(benchmark: BenchmarkFixture, batch: Batch) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return float(loss.detach())
+
+    assert np.isfinite(benchmark(step))
+
+
+@pytest.mark.parametrize(("name", "view"), [*ENCODER_VIEWS.items()])
+def test_encoder(benchmark: BenchmarkFixture, batch: Batch, name: str, view: str) -> None:
+    """Forward and backward through an encoder of MMSA, preset small."""
+    torch.manual_seed(0)
+    encoder = ENCODERS[name](METHODS["mmsa"].presets["small"]).train()
+
+    def step() -> float:
+        loss = encoder(batch.parts[view]).square().mean()
+        loss.backward()
         return float(loss.detach())
 
     assert np.isfinite(benchmark(step))

@@ -21,7 +21,7 @@ HEAVY = (
     "matplotlib",
     "lightning_fabric",
 )
-DISTRIBUTIONS = {"scikit-learn": "sklearn", "lightning-fabric": "lightning_fabric"}
+DISTRIBUTIONS = {"pillow": "PIL", "scikit-learn": "sklearn", "lightning-fabric": "lightning_fabric"}
 
 
 def loaded_by(code: str) -> set[str]:

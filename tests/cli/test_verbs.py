@@ -8,10 +8,10 @@ import pytest
 
 from molweave import Predictor
 from molweave.cli import options, output
-from molweave.cli.fit_options import LOSS_TERMS
+from molweave.cli.choices import LOSS_TERMS
 from molweave.cli.summary import describe_rows
 from molweave.inference.summary import PredictSummary
-from molweave.methods.dmmrl_config import DMMRLConfig
+from molweave.methods import METHODS
 
 NEW = "id,smiles\n1,CCCO\n2,C1CC\n3,\n4,CCCN\n"
 
@@ -83,8 +83,11 @@ def test_fit_leaves_every_default_to_the_facade(cli, table, monkeypatch):
     assert result.code == 130
 
 
-def test_the_loss_terms_are_those_of_the_method():
-    assert set(LOSS_TERMS) <= {name for name in DMMRLConfig.__dataclass_fields__}
+def test_the_loss_terms_are_those_of_the_methods():
+    assert LOSS_TERMS.keys() == METHODS.keys()
+    for name, terms in LOSS_TERMS.items():
+        for preset in METHODS[name].presets.values():
+            assert all(getattr(preset, term) > 0 for term in terms)
 
 
 def test_predict_to_standard_output_keeps_rows_and_counts_rejects(cli, model, new):

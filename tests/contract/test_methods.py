@@ -65,6 +65,11 @@ CASES = [
     Case("dmmrl", "paper", {"fusion": "concat", "modalities": ("geometry", "graph")}),
     Case("dmmrl", "paper", {"orthogonality": "cosine", "modalities": ("sequence", "graph")}),
     *(Case("dmmrl", "small", {"modalities": (name,)}) for name in ALL),
+    Case("mmsa", "small", {"protocol": "pretrain"}),
+    Case("mmsa", "small", {"protocol": "fused"}),
+    Case("mmsa", "small", {"protocol": "fused", "read_memory": True, "hypergraph": "knn"}),
+    Case("mmsa", "small", {"protocol": "fused", "views": ("geometry", "graph")}),
+    Case("mmsa", "small", {"graph_encoder": "cmpnn"}),
     *(Case("moleblend", "small", {"views": views}) for views in ("3d", "both", "blend")),
 ]
 

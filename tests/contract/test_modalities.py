@@ -44,6 +44,14 @@ def featurize(modality: AnyModality, smiles: str) -> object:
     return modality.featurize(molecule, place(molecule))
 
 
+def featurize_odd(modality: AnyModality, odd_smiles) -> dict[str, object]:
+    """The samples of the odd molecules; a polymer may be too large for a view, no other is."""
+    samples = {kind: featurize(modality, smiles) for kind, smiles in odd_smiles.items()}
+    missing = {kind for kind, sample in samples.items() if isinstance(sample, Missing)}
+    assert missing == ({"1000 atoms"} if modality.name == "image" else set())
+    return {kind: sample for kind, sample in samples.items() if kind not in missing}
+
+
 def tensors(part: Part) -> dict[str, torch.Tensor]:
     fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     return {name: value for name, value in fields.items() if isinstance(value, torch.Tensor)}
@@ -69,7 +77,7 @@ def test_is_registered_under_its_name(modality: AnyModality) -> None:
 
 
 def test_same_alone_as_in_a_batch_in_any_order(modality: AnyModality, odd_smiles) -> None:
-    samples = [featurize(modality, smiles) for smiles in odd_smiles.values()]
+    samples = list(featurize_odd(modality, odd_smiles).values())
     for order in (samples, samples[::-1]):
         batch = modality.collate(order)
         alone = [modality.collate([sample]) for sample in order]
@@ -93,8 +101,8 @@ def test_does_not_depend_on_the_numbering_of_atoms(modality: AnyModality) -> Non
 
 
 def test_every_odd_molecule_gives_finite_numbers(modality: AnyModality, odd_smiles) -> None:
-    for kind, smiles in odd_smiles.items():
-        for name, value in tensors(modality.collate([featurize(modality, smiles)])).items():
+    for kind, sample in featurize_odd(modality, odd_smiles).items():
+        for name, value in tensors(modality.collate([sample])).items():
             assert value.isfinite().all(), (kind, name)
             assert value.dtype in (torch.float32, torch.int64, torch.uint8), (kind, name)
 
@@ -134,6 +142,6 @@ def test_a_molecule_without_a_conformer_is_masked() -> None:
     assert batch.present["geometry"].tolist() == [True, False, True]
     assert batch.parts["geometry"].num_molecules == 2
     assert batch.parts["geometry"].molecule.tolist() == [0, 0, 0, 1]
-    for name in ("sequence", "graph", "descriptors"):
+    for name in ("sequence", "graph", "image", "descriptors"):
         assert batch.present[name].all()
         assert batch.parts[name].num_molecules == 3

@@ -6,7 +6,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from molweave.nn.objectives.bottleneck import kl_divergence, maximum_mean_discrepancy
-from molweave.nn.objectives.contrastive import info_nce
+from molweave.nn.objectives.contrastive import contrast_modalities, info_nce, retrieved
 from molweave.nn.objectives.orthogonality import absolute_cosine, cross_correlation
 from molweave.nn.objectives.property import property_loss
 
@@ -204,3 +204,33 @@ def test_no_label_at_all_is_no_loss() -> None:
     value.backward()
     assert value == 0
     assert (outputs.grad == 0).all()
+
+
+def test_contrast_of_modalities_is_the_mean_over_pairs_of_those_who_have_both() -> None:
+    codes = {name: torch.randn(5, 4) for name in ("image", "graph", "geometry")}
+    rows = {"image": [0, 1, 2, 3, 4], "graph": [0, 1, 2], "geometry": [1, 2, 3, 4]}
+    present = {name: torch.tensor([i in mine for i in range(5)]) for name, mine in rows.items()}
+    pairs = {
+        ("image", "graph"): [0, 1, 2],
+        ("image", "geometry"): [1, 2, 3, 4],
+        ("graph", "geometry"): [1, 2],
+    }
+    expected = [
+        float(info_nce(codes[a][both], codes[b][both], temperature=0.1))
+        for (a, b), both in pairs.items()
+    ]
+    found = contrast_modalities(codes, present, temperature=0.1)
+    assert float(found) == pytest.approx(sum(expected) / 3, rel=1e-5)
+    alone = {"graph": codes["graph"]}
+    assert contrast_modalities(alone, present, temperature=0.1) == 0
+
+
+def test_retrieved_against_a_loop() -> None:
+    first, second = torch.randn(20, 3), torch.randn(20, 3)
+    second[::2] = 3 * first[::2]
+    found = retrieved(first, second).tolist()
+    for i, row in enumerate(first):
+        cosines = [float(torch.cosine_similarity(row, other, dim=0)) for other in second]
+        assert found[i] == (max(cosines) == cosines[i])
+    assert all(found[::2])
+    assert not all(found)

@@ -31,6 +31,20 @@ SIZES: dict[str, dict[str, Any]] = {
         "shared": 8,
         "private": 8,
     },
+    "mmsa": {
+        "image_channels": 4,
+        "image_reduce": 4,
+        "graph_width": 16,
+        "graph_layers": 2,
+        "geometry_width": 16,
+        "geometry_layers": 1,
+        "hidden": 24,
+        "code": 16,
+        "structure": 8,
+        "neighbours": 3,
+        "references": 12,
+        "anchors": 4,
+    },
     "moleblend": {"width": 16, "layers": 2, "heads": 2, "feed_forward": 16, "kernels": 16},
 }
 """What makes a preset of a method small enough for a test."""

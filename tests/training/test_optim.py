@@ -116,3 +116,13 @@ def test_average_without_decay_is_the_model():
         layer.weight.fill_(-4.0)
     average.update(layer)
     assert average.weights["weight"].unique().tolist() == [-4.0]
+
+
+def test_the_counters_of_a_batch_norm_are_copied():
+    norm = torch.nn.BatchNorm1d(2)
+    average = WeightAverage(norm, decay=0.9)
+    for _ in range(3):
+        norm(torch.randn(4, 2))
+        average.update(norm)
+    assert int(average.weights["num_batches_tracked"]) == 3
+    assert average.weights["num_batches_tracked"] is not norm.num_batches_tracked

@@ -1,7 +1,29 @@
 """Which data, which targets, which split: from options to the words of the facade."""
 
-from molweave.cli.values import parse_pairs, split_list
+from molweave.cli.values import choose, parse_pairs, split_list
 from molweave.errors import UserError
+
+LOSS_TERMS = {
+    "dmmrl": ("kl", "mmd", "align", "orth", "rec"),
+    "mmsa": ("contrast", "reconstruction", "cross", "memory", "recall"),
+    "moleblend": ("spd", "edge", "distance", "denoise"),
+}
+"""The terms of every method that a weight of 0 leaves out."""
+
+WITHOUT = "Loss term to leave out (repeatable). " + "; ".join(
+    f"{name}: {', '.join(terms)}" for name, terms in LOSS_TERMS.items()
+)
+"""The help of ``--without``."""
+
+
+def leave_out(items: list[str] | None) -> dict[str, object]:
+    """The weight 0 for every term to leave out.
+
+    Raises:
+        UserError: no method has a term of this name.
+    """
+    known = [term for terms in LOSS_TERMS.values() for term in terms]
+    return {choose(item, known, "--without"): 0 for item in split_list(items) or ()}
 
 
 def choose_kinds(items: list[str] | None) -> str | dict[str, str] | None:

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from molweave.cli import fit_options, options
-from molweave.cli.choices import choose_kinds, choose_split, find_targets
-from molweave.cli.fit_options import LOSS_TERMS
+from molweave.cli.choices import choose_kinds, choose_split, find_targets, leave_out
 from molweave.cli.output import print_json, print_scores
 from molweave.cli.progress import open_display
 from molweave.cli.values import (
-    choose,
     given_only,
     merge_options,
     parse_duration,
@@ -125,6 +123,5 @@ def _training(pairs: dict[str, str], **named: object) -> dict[str, object]:
 def _method_options(
     fusion: str | None, without: list[str] | None, pairs: list[str] | None
 ) -> dict[str, object]:
-    terms = [choose(term, LOSS_TERMS, "--without") for term in split_list(without) or ()]
-    named = {"fusion": fusion, **dict.fromkeys(terms, 0)}
+    named = {"fusion": fusion, **leave_out(without)}
     return merge_options(named, parse_pairs(pairs, "--set"), "--set")

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from molweave.cli import options
+from molweave.cli.choices import WITHOUT
 from molweave.cli.options import DATA, MODEL, TRAINING, option
 
-LOSS_TERMS = ("kl", "mmd", "align", "orth", "rec")
 Out = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="FOLDER", help="Model folder to write."),
@@ -24,7 +24,7 @@ Conformers = Annotated[
     ),
 ]
 Method = Annotated[
-    str | None, option("--method", MODEL, "auto, dmmrl or moleblend.", "NAME", "auto")
+    str | None, option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME", "auto")
 ]
 Preset = Annotated[
     str | None,
@@ -65,15 +65,7 @@ Modalities = Annotated[
         "the preset's",
     ),
 ]
-Without = Annotated[
-    list[str] | None,
-    option(
-        "--without",
-        MODEL,
-        f"Loss term to leave out (repeatable): {', '.join(LOSS_TERMS)}.",
-        "TERM",
-    ),
-]
+Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
 Fusion = Annotated[str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")]
 Set = Annotated[
     list[str] | None,

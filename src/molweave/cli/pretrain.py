@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from molweave.cli import options
+from molweave.cli.choices import WITHOUT, leave_out
 from molweave.cli.options import MODEL, TRAINING, option
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
@@ -25,7 +26,7 @@ def pretrain(
             metavar="SHARDS", show_default=False, help="Folder made by molweave prepare."
         ),
     ],
-    method: Annotated[str, option("--method", MODEL, "moleblend or dmmrl.", "NAME")],
+    method: Annotated[str, option("--method", MODEL, "moleblend, mmsa or dmmrl.", "NAME")],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Encoder folder to write.")
     ],
@@ -36,6 +37,7 @@ def pretrain(
         list[str] | None,
         option("--modalities", MODEL, "Views to use, separated by commas.", "NAMES"),
     ] = None,
+    without: Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")] = None,
     set_: Annotated[
         list[str] | None,
         option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
@@ -95,7 +97,7 @@ def pretrain(
     choices = given_only(
         preset=preset,
         modalities=split_list(modalities),
-        method_options=parse_pairs(set_, "--set"),
+        method_options=merge_options(leave_out(without), parse_pairs(set_, "--set"), "--set"),
         training=merge_options(
             {
                 "epochs": epochs,

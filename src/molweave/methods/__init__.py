@@ -7,6 +7,8 @@ from typing import Any
 from molweave.methods.base import Method
 from molweave.methods.dmmrl import DMMRL
 from molweave.methods.dmmrl_config import DMMRL_PRESETS, DMMRLConfig
+from molweave.methods.mmsa import MMSA
+from molweave.methods.mmsa_config import MMSA_PRESETS, MMSAConfig
 from molweave.methods.moleblend import MoleBLEND
 from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, MoleBLENDConfig
 
@@ -39,6 +41,15 @@ METHODS: dict[str, MethodEntry] = {
         dict(DMMRL_PRESETS),
         "DMMRL: Disentangled Multi-Modal Representation Learning via Variational Autoencoders for "
         "Molecular Property Prediction. arXiv, 2026.",
+    ),
+    "mmsa": MethodEntry(
+        MMSA,
+        MMSAConfig,
+        dict(MMSA_PRESETS),
+        "Multi-Modal Molecular Representation Learning via Structure Awareness. IEEE Transactions "
+        "on Image Processing, 2025. arXiv:2505.05877.",
+        pretraining={"protocol": "pretrain", "encoder_dropout": 0.0},
+        finetuning={"protocol": "graph", "encoder_dropout": 0.5},
     ),
     "moleblend": MethodEntry(
         MoleBLEND,

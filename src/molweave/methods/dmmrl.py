@@ -5,7 +5,6 @@ Molecular Property Prediction" (arXiv cs.LG, 2026-03). The symbols of the paper 
 docs/methods/dmmrl.md, which also lists where this implementation corrects the released code.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import ClassVar
@@ -24,7 +23,7 @@ from molweave.nn.encoders.recurrent_transformer import RecurrentTransformer
 from molweave.nn.fusion.gated import Fusion
 from molweave.nn.fusion.variational import Decoder, VariationalHead
 from molweave.nn.objectives.bottleneck import kl_divergence, maximum_mean_discrepancy
-from molweave.nn.objectives.contrastive import info_nce
+from molweave.nn.objectives.contrastive import contrast_modalities
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 from molweave.shapes import Bool, Float, Tensor
 
@@ -246,21 +245,11 @@ class DMMRL(Method):
         return self._mean_over_modalities(batch, term)
 
     def _align(self, encoding: Encoding, batch: Batch) -> Tensor:
-        shared = encoding.codes["shared"]
-        values = []
-        for first, second in itertools.combinations(self.modalities, 2):
-            both = batch.present[first] & batch.present[second]
-            if int(both.sum()) > 1:
-                values.append(
-                    info_nce(
-                        shared[first][both],
-                        shared[second][both],
-                        temperature=self.config.temperature,
-                    )
-                )
-        if not values:
-            return next(self.parameters()).new_zeros(())
-        return torch.stack(values).mean()
+        return contrast_modalities(
+            {name: encoding.codes["shared"][name] for name in self.modalities},
+            batch.present,
+            temperature=self.config.temperature,
+        )
 
 
 def _drop_modalities(present: Bool[Tensor, "B V"], probability: float) -> Bool[Tensor, "B V"]:

@@ -4,6 +4,7 @@ from molweave.modalities.base import AnyModality
 from molweave.modalities.descriptors import DescriptorsModality
 from molweave.modalities.geometry import GeometryModality
 from molweave.modalities.graph import GraphModality
+from molweave.modalities.image import ImageModality
 from molweave.modalities.relations import RelationsModality
 from molweave.modalities.sequence import SequenceModality
 
@@ -11,6 +12,7 @@ MODALITIES: dict[str, type[AnyModality]] = {
     "sequence": SequenceModality,
     "graph": GraphModality,
     "geometry": GeometryModality,
+    "image": ImageModality,
     "descriptors": DescriptorsModality,
     "relations": RelationsModality,
 }

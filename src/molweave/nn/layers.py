@@ -5,6 +5,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from molweave.shapes import Float, Int, Tensor
 
@@ -73,6 +74,21 @@ class CategoricalEmbedding(nn.Module):
         """Embed integer codes, column f in [0, cardinality_f)."""
         out: Tensor = self.table(codes + self.offsets)
         return out
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that also takes a single row in training.
+
+    One row has no variance: it is normalised by the running statistics, as in evaluation.
+    """
+
+    def forward(self, input: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
+        """Normalise every column; running statistics move in training with two rows or more."""
+        if not self.training or len(input) > 1:
+            return super().forward(input)
+        return functional.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 def mlp(sizes: tuple[int, ...], *, dropout: float = 0.0) -> nn.Sequential:

@@ -3,6 +3,9 @@
 import re
 
 from markupsafe import Markup, escape
+from rdkit import Chem, rdBase
+
+from molweave.chem.depict import MOST_ATOMS, draw_molecule
 
 _OPENING = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX = re.compile(r"viewBox=['\"]([^'\"]+)['\"]")
@@ -47,3 +50,17 @@ def inline_svg(document: str, *, key: str, label: str) -> Markup:
     body = re.sub(r"\s*\n\s*", "\n", body)
     head = f'<svg role="img" aria-label="{escape(label)}" viewBox="{view_box.group(1)}">'
     return Markup(head + body.strip())  # noqa: S704 - made by two libraries that escape text
+
+
+def draw_smiles(smiles: str, *, key: str) -> Markup | None:
+    """A drawing of the molecule for a page; None where it cannot be read or is too large.
+
+    Args:
+        smiles: the molecule.
+        key: see `inline_svg`.
+    """
+    with rdBase.BlockLogs():
+        mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    if mol is None or not 0 < mol.GetNumHeavyAtoms() <= MOST_ATOMS:
+        return None
+    return inline_svg(draw_molecule(mol), key=key, label=smiles)

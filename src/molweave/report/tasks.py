@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from rdkit import Chem, rdBase
 
-from molweave.chem.depict import MOST_ATOMS, draw_molecule
 from molweave.data.targets import Task
 from molweave.report.curves import reliability
 from molweave.report.data import ReportPart
@@ -19,7 +17,7 @@ from molweave.report.figures import (
     roc_figure,
     spread_figure,
 )
-from molweave.report.svg import inline_svg
+from molweave.report.svg import draw_smiles
 from molweave.report.text import format_number, format_score
 
 WORST = 8
@@ -194,7 +192,7 @@ def _worst(part: ReportPart, labelled: _Labelled, kind: str, key: str) -> tuple[
             prediction += f" ± {format_number(float(labelled.std[index]))}"
         cases.append(
             BadCase(
-                _draw(smiles, key=f"{key}-worst{rank}"),
+                draw_smiles(smiles, key=f"{key}-worst{rank}"),
                 smiles,
                 int(part.rows[position]),
                 format_number(float(labelled.truth[index])),
@@ -202,11 +200,3 @@ def _worst(part: ReportPart, labelled: _Labelled, kind: str, key: str) -> tuple[
             )
         )
     return tuple(cases)
-
-
-def _draw(smiles: str, *, key: str) -> Markup | None:
-    with rdBase.BlockLogs():
-        mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
-    if mol is None or not 0 < mol.GetNumHeavyAtoms() <= MOST_ATOMS:
-        return None
-    return inline_svg(draw_molecule(mol), key=key, label=smiles)

@@ -101,6 +101,10 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ("dmmrl", "robust"): TrainConfig(epochs=20, batch_size=32, weight_decay=0.05, average=0.99),
     ("dmmrl", FINETUNE): TrainConfig(epochs=30, batch_size=32, learning_rate=3e-4, layer_decay=0.5),
     ("dmmrl", PROBE): _PROBE,
+    ("mmsa", "small"): TrainConfig(epochs=60, batch_size=32),
+    ("mmsa", "paper"): TrainConfig(epochs=100, batch_size=32, optimizer="adam", weight_decay=0.0),
+    ("mmsa", FINETUNE): TrainConfig(epochs=60, batch_size=32),
+    ("mmsa", PROBE): _PROBE,
     ("moleblend", "small"): TrainConfig(epochs=40, batch_size=32, learning_rate=3e-4),
     ("moleblend", "base"): TrainConfig(epochs=40, batch_size=32, learning_rate=1e-4),
     ("moleblend", "paper"): TrainConfig(

@@ -106,8 +106,12 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the average towards the current weights."""
+        """Move the average towards the current weights; counters are copied."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.decay else 0.0
         for name, value in model.state_dict().items():
-            self.weights[name].lerp_(value, 1 - decay)
+            kept = self.weights[name]
+            if kept.is_floating_point():
+                kept.lerp_(value, 1 - decay)
+            else:
+                kept.copy_(value)

@@ -78,6 +78,10 @@ PRETRAIN_PRESETS: dict[tuple[str, str], PretrainConfig] = {
     ("dmmrl", "hybrid"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "robust"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "paper"): PretrainConfig(epochs=20, learning_rate=1e-3),
+    ("mmsa", "small"): PretrainConfig(batch_size=256, learning_rate=1e-3, weight_decay=0.0),
+    ("mmsa", "paper"): PretrainConfig(
+        epochs=20, batch_size=256, learning_rate=1e-3, weight_decay=0.0
+    ),
     ("moleblend", "small"): PretrainConfig(),
     ("moleblend", "base"): PretrainConfig(epochs=20, batch_size=512, learning_rate=3e-4),
     ("moleblend", "paper"): PretrainConfig(

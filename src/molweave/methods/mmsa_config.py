@@ -1,0 +1,179 @@
+"""Configuration of MMSA: protocol, encoders, hypergraph, memory, loss weights and presets."""
+
+from dataclasses import dataclass, replace
+
+from molweave.errors import UserError
+from molweave.nn.fusion.hypergraph import HYPERGRAPHS
+
+PROTOCOLS = ("graph", "fused", "pretrain")
+MMSA_MODALITIES = ("image", "graph", "geometry")
+"""The views that MMSA has an encoder for."""
+GRAPH_ENCODERS = ("gin", "cmpnn")
+
+_COUNTS = (
+    "image_channels",
+    "image_reduce",
+    "graph_layers",
+    "geometry_layers",
+    "neighbours",
+    "anchors",
+    "references",
+)
+_SIZES = ("graph_width", "geometry_width", "hidden", "code", "structure")
+_WEIGHTS = ("contrast", "reconstruction", "cross", "memory", "recall")
+_ABOVE_ZERO = ("cutoff", "temperature", "sharpness", "geometry_rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMSAConfig:
+    """Sizes and loss weights of MMSA; the defaults are those of docs/methods/mmsa.md.
+
+    Attributes:
+        protocol: ``graph`` is the graph encoder alone, without images and conformers; ``fused``
+            the unified embedding of all ``views``; ``pretrain`` the same with the objectives.
+        views: which views take part in ``fused`` and ``pretrain``, of `MMSA_MODALITIES`.
+        image_channels: channels of the first stage of the image encoder; its output is 8 times
+            as wide.
+        image_reduce: how many pixels along each side of an image are averaged to one.
+        rotation: largest angle that an image is turned by in training, in degrees.
+        flip: probability that an image is mirrored in training, which hides chirality.
+        grey: probability that an image loses its colours in training.
+        graph_encoder: one of `GRAPH_ENCODERS`.
+        graph_width: width of the graph encoder.
+        graph_layers: its layers, or rounds of message passing.
+        geometry_width: width of the geometry encoder.
+        geometry_layers: its interaction blocks.
+        cutoff: largest distance between atoms that hear of each other, in angstrom.
+        encoder_dropout: in the graph encoder.
+        hidden: width of x, what the decoders reconstruct.
+        code: width of the codes and of the unified embedding c.
+        structure: width of g, r and the anchors.
+        hypergraph: ``hypergraph``, ``knn`` (a plain graph of nearest neighbours) or ``none``.
+        neighbours: k, the size of a hyperedge, the molecule itself included.
+        symmetric: normalise the hypergraph symmetrically, not as a random walk.
+        references: how many codes of molecules seen in training a single molecule's hyperedge is
+            drawn from.
+        anchors: K, of the memory bank.
+        sharpness: T, temperature of the addressing of the anchors.
+        read_memory: in ``fused``, put the reading r of the frozen memory beside c.
+        temperature: tau of the two contrastive terms.
+        contrast: weight of the contrast between the modalities.
+        reconstruction: weight of the reconstruction of each modality from its own code.
+        cross: weight of the reconstruction from the codes of the others.
+        memory: weight of the distance between g and r.
+        recall: weight of the contrast between r and the codes of the modalities.
+        geometry_rate: factor on the learning rate of the geometry encoder.
+        dropout: of the property head.
+    """
+
+    protocol: str = "graph"
+    views: tuple[str, ...] = MMSA_MODALITIES
+    image_channels: int = 64
+    image_reduce: int = 1
+    rotation: float = 180.0
+    flip: float = 0.0
+    grey: float = 0.2
+    graph_encoder: str = "gin"
+    graph_width: int = 300
+    graph_layers: int = 5
+    geometry_width: int = 256
+    geometry_layers: int = 4
+    cutoff: float = 8.0
+    encoder_dropout: float = 0.5
+    hidden: int = 1024
+    code: int = 512
+    structure: int = 256
+    hypergraph: str = "hypergraph"
+    neighbours: int = 10
+    symmetric: bool = False
+    references: int = 1024
+    anchors: int = 128
+    sharpness: float = 0.05
+    read_memory: bool = False
+    temperature: float = 0.1
+    contrast: float = 0.6
+    reconstruction: float = 0.2
+    cross: float = 0.2
+    memory: float = 0.2
+    recall: float = 0.2
+    geometry_rate: float = 0.1
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        _one_of("protocol", self.protocol, PROTOCOLS)
+        _one_of("graph_encoder", self.graph_encoder, GRAPH_ENCODERS)
+        _one_of("hypergraph", self.hypergraph, HYPERGRAPHS)
+        unknown = [name for name in self.views if name not in MMSA_MODALITIES]
+        if unknown or not self.views:
+            raise UserError(
+                f"views of mmsa are one or more of {', '.join(MMSA_MODALITIES)}; "
+                f"found {', '.join(self.views) or 'none'}"
+            )
+        if len(set(self.views)) < len(self.views):
+            raise UserError(f"each view once, please; found {', '.join(self.views)}")
+        if self.protocol == "graph" and "graph" not in self.views:
+            raise UserError(
+                f"protocol=graph needs the view graph; found {', '.join(self.views)}; "
+                "add it, or choose protocol=fused"
+            )
+        self._check_numbers()
+        self._check_probabilities()
+        if self.protocol == "pretrain" and not any(getattr(self, name) for name in _WEIGHTS):
+            raise UserError(
+                f"there is nothing to learn: {', '.join(_WEIGHTS)} are all 0; keep one above 0"
+            )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the protocol needs."""
+        return ("graph",) if self.protocol == "graph" else self.views
+
+    @property
+    def aware(self) -> bool:
+        """Whether there are a hypergraph and a memory bank: whether anything uses them."""
+        if self.protocol == "pretrain":
+            return self.memory > 0 or self.recall > 0
+        return self.protocol == "fused" and self.read_memory
+
+    def _check_numbers(self) -> None:
+        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
+            for name in names:
+                if getattr(self, name) < lowest:
+                    raise UserError(
+                        f"mmsa needs {name} of at least {lowest}; found {getattr(self, name)}"
+                    )
+        for name in _ABOVE_ZERO:
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
+        if not 0 <= self.rotation <= 180:
+            raise UserError(f"rotation is an angle of 0 to 180 degrees; found {self.rotation}")
+
+    def _check_probabilities(self) -> None:
+        for name in ("flip", "grey"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is a probability; found {getattr(self, name)}")
+        for name in ("encoder_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
+
+
+def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
+
+
+_PAPER = MMSAConfig()
+
+MMSA_PRESETS: dict[str, MMSAConfig] = {
+    "small": replace(
+        _PAPER,
+        image_channels=32,
+        image_reduce=2,
+        geometry_width=128,
+        geometry_layers=2,
+        hidden=512,
+        references=512,
+    ),
+    "paper": _PAPER,
+}
