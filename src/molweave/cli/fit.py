@@ -97,6 +97,16 @@ def fit(
     fusion: Annotated[
         str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")
     ] = None,
+    protocol: Annotated[
+        str | None,
+        option(
+            "--protocol",
+            MODEL,
+            "Of mmsa: graph (the graph encoder alone) or fused (all views).",
+            "NAME",
+            "graph",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
@@ -189,7 +199,7 @@ def fit(
         pretrained=from_,
         freeze=freeze,
         modalities=split_list(modalities),
-        method_options=_method_options(fusion, without, set_),
+        method_options=_method_options({"fusion": fusion, "protocol": protocol}, without, set_),
         training=merge_options(
             {
                 "epochs": epochs,
@@ -237,7 +247,6 @@ def fit(
 
 
 def _method_options(
-    fusion: str | None, without: list[str] | None, pairs: list[str] | None
+    named: dict[str, str | None], without: list[str] | None, pairs: list[str] | None
 ) -> dict[str, object]:
-    named = {"fusion": fusion, **leave_out(without)}
-    return merge_options(named, parse_pairs(pairs, "--set"), "--set")
+    return merge_options({**named, **leave_out(without)}, parse_pairs(pairs, "--set"), "--set")
