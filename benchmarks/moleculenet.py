@@ -53,6 +53,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--modalities", type=names, default=(), metavar="NAMES")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
     parser.add_argument("--train", nargs="+", default=[], metavar="NAME=VALUE", help="of training")
+    parser.add_argument("--from", dest="encoder", default="", metavar="ENCODER", help="start from")
+    parser.add_argument("--freeze", action="store_true", help="train the head alone")
     parser.add_argument("--label", help="what the column preset says")
     parser.add_argument("--out", type=Path, help="default: results/moleculenet_MODEL.csv")
     return parser
@@ -91,6 +93,9 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
         settings.insert(0, "+".join(arguments.modalities))
     if settings and not network:
         raise UserError(f"{arguments.model} takes neither --modalities nor --set nor --train")
+    if arguments.encoder and not network:
+        raise UserError(f"{arguments.model} cannot start from an encoder")
+    settings += ["frozen"] * arguments.freeze
     label = ", ".join([arguments.preset, *settings])
     jobs = []
     for dataset, split in itertools.product(arguments.datasets, arguments.split):
@@ -108,6 +113,8 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
                     modalities=arguments.modalities,
                     method_options=parse_pairs(arguments.set, "--set"),
                     training=parse_pairs(arguments.train, "--train"),
+                    pretrained=arguments.encoder,
+                    freeze=arguments.freeze,
                     device=arguments.device,
                     threads=arguments.threads,
                 )
@@ -134,6 +141,9 @@ def command_of(job: Job) -> str:
         words += ["--preset", job.preset]
     if job.modalities:
         words += ["--modalities", ",".join(job.modalities)]
+    if job.pretrained:
+        words += ["--from", Path(job.pretrained).name]
+    words += ["--freeze"] * job.freeze
     for option, pairs in (("--set", job.method_options), ("--train", job.training)):
         if pairs:
             words += [option, *(f"{name}={value}" for name, value in pairs.items())]
@@ -179,7 +189,7 @@ def make_row(job: Job, outcome: Outcome, *, version: str) -> dict[str, str]:
     return {
         "method": job.model,
         "preset": job.label,
-        "pretrained": "none",
+        "pretrained": Path(job.pretrained).name or "none",
         "dataset": job.dataset,
         "split": job.split,
         "seed": str(job.seed),
@@ -227,7 +237,8 @@ def run_jobs(jobs: Sequence[Job], out: Path, perform: Perform) -> int:
 def _missing(jobs: Sequence[Job], out: Path) -> Iterable[Job]:
     done = {key_of(row): row["command"] for row in read_rows(out)}
     for job in jobs:
-        key = (job.model, job.label, "none", job.dataset, job.split, str(job.seed))
+        encoder = Path(job.pretrained).name or "none"
+        key = (job.model, job.label, encoder, job.dataset, job.split, str(job.seed))
         if key not in done:
             yield job
         elif done[key] != command_of(job):

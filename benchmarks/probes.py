@@ -37,7 +37,7 @@ from molweave.data.splits import Split
 from molweave.errors import UserError
 from molweave.methods.checkpoint import FittedModel, read_model
 from molweave.metrics import evaluate
-from molweave.training.pipeline import TrainingTable, read_training_table
+from molweave.training.table import TrainingTable, read_training_table
 
 COLUMNS = (
     *("model", "dataset", "split", "seed", "code", "modality", "probe", "metric", "score"),

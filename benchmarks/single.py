@@ -18,7 +18,7 @@ import numpy as np
 from molweave.data.given_splits import split_from_file
 from molweave.data.moleculenet import BENCHMARK_SETS, BenchmarkSet, find_dataset
 
-NETWORKS = ("dmmrl",)
+NETWORKS = ("dmmrl", "moleblend", "mmsa")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Job:
         modalities: views of the method; empty for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of the training's configuration to change.
+        pretrained: folder or name of the encoder to start from; empty for none.
+        freeze: train the head alone.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         threads: of the processor to use.
     """
@@ -48,6 +50,8 @@ class Job:
     modalities: tuple[str, ...] = ()
     method_options: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
+    pretrained: str = ""
+    freeze: bool = False
     device: str = "auto"
     threads: int = 1
 
@@ -118,7 +122,7 @@ def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.metrics import evaluate
-    from molweave.training.pipeline import read_training_table
+    from molweave.training.table import read_training_table
 
     data = read_training_table(open_table(path), known.targets, Standardizer())
     split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
@@ -148,7 +152,8 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     from molweave.events import Events
     from molweave.methods.apply import apply_members
     from molweave.training.options import FitOptions
-    from molweave.training.pipeline import fit_table, read_training_table
+    from molweave.training.pipeline import fit_table
+    from molweave.training.table import read_training_table
 
     class Clock(Events):
         """Notes when each stage began."""
@@ -164,7 +169,9 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     torch.set_num_threads(job.threads)
     options = FitOptions(
         method=job.model,
-        preset=job.preset,
+        preset="auto" if job.pretrained else job.preset,
+        pretrained=job.pretrained or None,
+        freeze=job.freeze,
         modalities=job.modalities or None,
         method_options=job.method_options,
         training=job.training,

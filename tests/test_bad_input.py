@@ -390,6 +390,13 @@ DAMAGES = {
 }
 
 
+MESSAGES_OF_INFO = {
+    "no folder": "m is neither a folder nor an encoder that ships with molweave; shipped: ",
+    "no config": "m is not a model folder nor an encoder folder: it has no config.json",
+}
+"""What ``info`` says, which takes encoders, too."""
+
+
 @pytest.mark.parametrize("verb", ["predict", "info"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_model_folders_that_cannot_be_used(cli, model, tmp_path, damage, verb):
@@ -399,6 +406,7 @@ def test_model_folders_that_cannot_be_used(cli, model, tmp_path, damage, verb):
     spoil(tmp_path / "m")
     before = content(tmp_path)
     words = ["predict", "m", "a.csv", "-o", "out.csv"] if verb == "predict" else ["info", "m"]
+    message = MESSAGES_OF_INFO.get(damage, message) if verb == "info" else message
     result = cli(*words)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"error: {message}")

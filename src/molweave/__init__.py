@@ -1,8 +1,9 @@
 """molweave: molecular property models that look at a molecule in several ways at once.
 
-`Predictor` fits, predicts, embeds, evaluates, saves and loads; `Encoder` embeds with a pre-trained
-encoder. `MolweaveClassifier`, `MolweaveRegressor` and `MolweaveEmbedder` wrap them for
-scikit-learn. Importing the package is cheap: each of them is loaded when it is first used.
+`Predictor` fits, predicts, embeds, evaluates, saves and loads; `pretrain` makes encoders from
+unlabelled molecules, and `Encoder` embeds with one. `MolweaveClassifier`, `MolweaveRegressor` and
+`MolweaveEmbedder` wrap them for scikit-learn. Importing the package is cheap: each of them is
+loaded when it is first used.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ from molweave.errors import UserError
 if TYPE_CHECKING:
     from molweave.encoder import Encoder
     from molweave.predictor import Predictor
+    from molweave.pretraining import pretrain
     from molweave.sklearn import MolweaveClassifier, MolweaveEmbedder, MolweaveRegressor
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Predictor",
     "UserError",
     "__version__",
+    "pretrain",
 ]
 
 __version__ = version("molweave")
@@ -31,6 +34,7 @@ __version__ = version("molweave")
 _HOMES = {
     "Encoder": "molweave.encoder",
     "Predictor": "molweave.predictor",
+    "pretrain": "molweave.pretraining",
     "MolweaveClassifier": "molweave.sklearn",
     "MolweaveEmbedder": "molweave.sklearn",
     "MolweaveRegressor": "molweave.sklearn",
@@ -38,7 +42,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public class when it is first used."""
+    """Load a public name when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -35,7 +35,8 @@ from molweave.methods.config import to_plain
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import evaluate
 from molweave.training.options import FitOptions
-from molweave.training.pipeline import FitResult, fit_table, read_training_table
+from molweave.training.pipeline import FitResult, fit_table
+from molweave.training.table import read_training_table
 
 
 def test_1_a_prediction_does_not_depend_on_batch_mates() -> None:

@@ -95,5 +95,7 @@ def test_the_command_names_what_differs_from_the_defaults():
         "--modalities graph,sequence --set fusion=mean --train epochs=5 --kind y=regression "
         "--out model"
     )
+    named = FitOptions().command("d.csv", ["y"], "my smiles")
+    assert named == ("molweave fit d.csv --target y --smiles-column 'my smiles' --out model")
     shares = FitOptions(split="random:90/10/0", kinds="classification").command("d.csv", ["y"])
     assert "--split random:90/10/0 --kind classification" in shares

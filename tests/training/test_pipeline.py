@@ -16,7 +16,7 @@ from molweave.chem.read import table_from_frame
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
 from molweave.events import Events
-from molweave.training.pipeline import read_training_table
+from molweave.training.table import read_training_table
 
 TWO = ("sequence", "graph")
 
@@ -37,6 +37,13 @@ def test_the_same_seed_gives_the_same_bits():
         for name, value in weights(model).items()
         if name.endswith(("gate.0.weight", "network.1.weight"))
     )
+
+
+def test_the_command_names_a_smiles_column_that_is_not_found_by_itself():
+    table = frame().rename(columns={"smiles": "what"})
+    model = Predictor(**options()).fit(table, "alcohol", smiles_column="what", split=SPLIT)
+    assert "--smiles-column what" in model.info()["record"]["command"]
+    assert "--smiles-column" not in fit().info()["record"]["command"]
 
 
 def test_the_number_of_threads_is_recorded():

@@ -202,7 +202,7 @@ def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):
 
 def test_a_corpus_without_a_validation_part(tmp_path):
     corpora.write_corpus(tmp_path / "shards", (8, 8))
-    with pytest.raises(UserError, match="holds out no molecules"):
+    with pytest.raises(UserError, match="holds out 0 molecules"):
         pretrain_corpus(tmp_path / "shards", options())
     result = pretrain_corpus(tmp_path / "shards", options(training={"valid_molecules": 0}))
     assert not any("valid_loss" in record for record in result.training.history)

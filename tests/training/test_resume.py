@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
+from rdkit import Chem
 
 from molweave import Predictor, UserError
 from molweave.chem.read import table_from_frame
 from molweave.cli.app import run
 from molweave.events import Events
+from molweave.sklearn.targets import LabelledMolecules
 from molweave.training.finetune import Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
@@ -110,6 +112,40 @@ def test_a_resume_with_other_settings_or_data_is_refused(tmp_path, changes):
     with pytest.raises(UserError, match="a run with other data or settings"):
         fit(tmp_path, resume=True, **changes)
     assert same_weights(fit(tmp_path, resume=True).model, fit().model)
+
+
+def test_a_resume_with_other_coordinates_is_refused(tmp_path):
+    def table(shift: float) -> LabelledMolecules:
+        molecules = []
+        for smiles in frame()["smiles"]:
+            mol = Chem.MolFromSmiles(smiles)
+            places = np.random.default_rng(0).normal(size=(mol.GetNumAtoms(), 3)) + shift
+            conformer = Chem.Conformer(mol.GetNumAtoms())
+            conformer.SetPositions(places.astype(np.float64))
+            conformer.Set3D(True)
+            mol.AddConformer(conformer)
+            molecules.append(mol)
+        return LabelledMolecules(molecules, frame()[["alcohol"]].to_numpy(float), ["alcohol"])
+
+    def begin(shift: float, resume: bool, events=None, **changes):
+        settings = FitOptions(**options(split=SPLIT, **changes))
+        return fit_table(
+            table(shift),
+            ["alcohol"],
+            settings,
+            checkpoint=tmp_path,
+            resume=resume,
+            events=events,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(0, False, InterruptAt(0, 1))
+    with pytest.raises(UserError, match="a run with other data or settings"):
+        begin(0.5, True)
+    record = begin(0, True).model.spec.record
+    assert len(record["data"]["coordinates_sha256"]) == 64
+    unread = begin(0, False, conformers="generate").model.spec.record
+    assert unread["data"]["coordinates_sha256"] is None
 
 
 def test_more_time_is_not_another_setting(tmp_path):

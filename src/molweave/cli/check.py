@@ -62,29 +62,24 @@ def _audit(
     seed: int,
 ) -> "Audit":
     """Read the table as a fit would, and audit it."""
-    from molweave.chem.molecule import Molecule, Rejected
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.audit import audit
-    from molweave.data.targets import parse_targets
     from molweave.training.splitting import choose_split as draw_split
+    from molweave.training.table import read_training_table
 
     table = open_table(data, smiles_column=smiles_column)
-    records = tuple(table)
-    standardizer = Standardizer(**given_only(name=standardize))
-    results = [standardizer(record) for record in records]
-    usable = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
-    molecules = [result for result in results if isinstance(result, Molecule)]
-    values = parse_targets(table.columns, records, targets)[usable] if targets else None
+    found = read_training_table(table, targets, Standardizer(**given_only(name=standardize)))
     parts = None
     if split is not None:
-        kept = [records[index] for index in usable]
-        parts = draw_split(split, molecules, columns=table.columns, records=kept, seed=seed)
+        parts = draw_split(
+            split, found.molecules, columns=table.columns, records=found.records, seed=seed
+        )
     return audit(
-        molecules,
-        values,
+        found.molecules,
+        found.targets if targets else None,
         targets,
-        rejected=[result for result in results if isinstance(result, Rejected)],
+        rejected=found.rejected,
         kinds=kinds,
         split=parts,
     )

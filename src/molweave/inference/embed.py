@@ -42,12 +42,13 @@ def embed_file(
         raise UserError(f"embeddings are written as Parquet; name the output {out} with .parquet")
     tally = Tally()
     spec = runner.model.spec
+    source = spec.record.get("corpus" if spec.kind == "encoder" else "data", {})
     metadata = {
         "molweave": version("molweave"),
         "method": spec.method,
         "preset": spec.preset,
         "settings": json.dumps(spec.method_config),
-        "trained_on": str(spec.record.get("data", {}).get("sha256", "")),
+        "trained_on": str(source.get("sha256", "")),
     }
     with TableWriter(out, COLUMNS, overwrite, metadata=metadata) as writer:
         for row in runner.rows(table):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from molweave.nn.linear import Linear, linear
 from molweave.shapes import Float, Tensor
 
 
@@ -39,14 +40,14 @@ class TransformerLayer(nn.Module):
         self.heads = heads
         self.dropout = dropout
         self.attention_norm = nn.LayerNorm(width)
-        self.inputs = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
+        self.inputs = Linear(width, 3 * width)
+        self.output = Linear(width, width)
         self.network = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, feed_forward),
+            Linear(width, feed_forward),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(feed_forward, width),
+            Linear(feed_forward, width),
         )
         self.drop_path = DropPath(drop_path)
 
@@ -63,8 +64,8 @@ class TransformerLayer(nn.Module):
         """The first updated state alone, which takes a third of the work of all."""
         normal, width = self.attention_norm(states), states.shape[-1]
         weight, shift = self.inputs.weight, self.inputs.bias
-        one = functional.linear(normal[:, :1], weight[:width], shift[:width])
-        others = functional.linear(normal, weight[width:], shift[width:])
+        one = linear(normal[:, :1], weight[:width], shift[:width])
+        others = linear(normal, weight[width:], shift[width:])
         (query,), (key, value) = self._split(one, 1), self._split(others, 2)
         return self._update(states[:, :1], query, key, value, bias[:, :, :1])
 

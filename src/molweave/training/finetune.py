@@ -1,5 +1,6 @@
 """Train one property model: the visible loop."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Fit:
 
 def make_fabric(device: str, precision: str) -> Fabric:
     """One device of the asked kind; ``auto`` takes a GPU where there is one."""
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     accelerator, _, index = device.partition(":")
     if precision == "auto":
         on_gpu = accelerator in ("auto", "cuda") and torch.cuda.is_available()

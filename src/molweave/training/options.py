@@ -182,11 +182,13 @@ class FitOptions:
         """Worker processes, with 0 resolved."""
         return self.workers or os.cpu_count() or 1
 
-    def command(self, data: str, targets: Sequence[str]) -> str:
+    def command(self, data: str, targets: Sequence[str], smiles_column: str | None = None) -> str:
         """The command line that makes the same fit, naming only what differs from the defaults."""
         words = ["molweave", "fit", data]
         for target in targets:
             words += ["--target", target]
+        if smiles_column is not None:
+            words += ["--smiles-column", smiles_column]
         default = FitOptions()
         if self.pretrained is not None:
             words += ["--from", Path(self.pretrained).name, *(["--freeze"] if self.freeze else [])]

@@ -1,19 +1,14 @@
 """From a table of molecules to a fitted model: read, split, featurise, train, score."""
 
-import hashlib
-import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
-from molweave.chem.table import Record, Table
+from molweave.chem.table import Table
 from molweave.data.audit import audit
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.data.scores import Scores, score_parts
@@ -23,14 +18,12 @@ from molweave.data.targets import (
     check_targets,
     find_kinds,
     fit_tasks,
-    parse_targets,
     positive_weights,
 )
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
-from molweave.methods.config import to_plain
 from molweave.methods.pretrained import PretrainedEncoder
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
@@ -38,34 +31,12 @@ from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.probe import embed_dataset, probe
+from molweave.training.record import fingerprint, make_spec
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state
-from molweave.version import versions
+from molweave.training.table import TrainingTable, read_training_table
 from molweave.wording import counted
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingTable:
-    """The usable rows of a table, with their targets.
-
-    Attributes:
-        name: of the input.
-        rows: number of rows of the input.
-        records: the usable records.
-        molecules: their structures.
-        targets: float64 (molecules, tasks).
-        rejected: the other rows.
-        sha256: digest over the canonical SMILES and targets: the identity of the data.
-    """
-
-    name: str
-    rows: int
-    records: tuple[Record, ...]
-    molecules: tuple[Molecule, ...]
-    targets: np.ndarray
-    rejected: tuple[Rejected, ...]
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,36 +60,6 @@ class FitResult:
     outputs: Outputs
     scores: Scores
     audit: tuple[str, ...]
-
-
-def read_training_table(
-    table: Table, names: Sequence[str], standardizer: Standardizer
-) -> TrainingTable:
-    """Read a labelled table; rows that cannot be used are kept aside with their reason.
-
-    Raises:
-        UserError: see `parse_targets`; also when the table has no rows.
-    """
-    records = tuple(table)
-    if not records:
-        raise UserError(f"{table.name} has a header but no rows; nothing can be learnt from it")
-    everything = parse_targets(table.columns, records, names)
-    results = [standardizer(record) for record in records]
-    kept = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
-    molecules = tuple(result for result in results if isinstance(result, Molecule))
-    targets = everything[kept]
-    digest = hashlib.sha256()
-    for molecule, values in zip(molecules, targets, strict=True):
-        digest.update(f"{molecule.canonical}\t{values.tolist()}\n".encode())
-    return TrainingTable(
-        name=table.name,
-        rows=len(records),
-        records=tuple(records[index] for index in kept),
-        molecules=molecules,
-        targets=targets,
-        rejected=tuple(result for result in results if isinstance(result, Rejected)),
-        sha256=digest.hexdigest(),
-    )
 
 
 def fit_table(
@@ -150,6 +91,42 @@ def fit_table(
     encoder = options.read_encoder()
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
+    ready = _prepare(table, data, names, options, split, events)
+    options, dataset = ready.options, ready.dataset
+    spec = make_spec(options, ready.tasks, data, ready.split, dataset, encoder)
+    learnt = dataset
+    if options.freeze and encoder is not None:
+        learnt = _embed(encoder, dataset, options, events)
+    fits, members = [], []
+    for number in range(options.ensemble):
+        fit, member = _fit_member(
+            spec, learnt, ready.split, options, number, encoder, checkpoint, resume, events
+        )
+        fits.append(fit)
+        members.append(member)
+    return _score(FittedModel(spec, tuple(members)), fits, data, ready, events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """What the training starts from; ``options`` are without ``auto``."""
+
+    options: FitOptions
+    split: Split
+    tasks: tuple[Task, ...]
+    dataset: Dataset
+    audit: tuple[str, ...]
+
+
+def _prepare(
+    table: Table,
+    data: TrainingTable,
+    names: Sequence[str],
+    options: FitOptions,
+    split: Split | None,
+    events: Events,
+) -> _Prepared:
+    """Split, audit and featurise, and refuse what nothing can be learnt from."""
     check_targets(data.targets, names)
     if split is None:
         split = choose_split(
@@ -169,33 +146,36 @@ def fit_table(
     dataset = _make_dataset(data, options, events)
     split = _leave_out(split, _viewless(dataset, events), "without any view", events)
     tasks = _check_split(data, split, names, kinds, options)
-    spec = _make_spec(options, tasks, data, split, dataset, encoder)
-    learnt = dataset
-    if options.freeze and encoder is not None:
-        events.stage("embedding", len(dataset))
-        device = make_fabric(options.device, options.train_config.precision).device
-        frozen = encoder.build(options.changes)
-        learnt = embed_dataset(frozen, dataset, device=device, progress=events.advance)
-    fits, members = [], []
-    for number in range(options.ensemble):
-        fit, member = _fit_member(
-            spec, learnt, split, options, number, encoder, checkpoint, resume, events
-        )
-        fits.append(fit)
-        members.append(member)
-    model = FittedModel(spec, tuple(members))
-    events.stage("scoring", len(dataset))
+    return _Prepared(options=options, split=split, tasks=tasks, dataset=dataset, audit=findings)
+
+
+def _embed(
+    encoder: PretrainedEncoder, dataset: Dataset, options: FitOptions, events: Events
+) -> Dataset:
+    """The molecules as the vectors of a frozen encoder."""
+    events.stage("embedding", len(dataset))
+    device = make_fabric(options.device, options.train_config.precision).device
+    frozen = encoder.build(options.changes)
+    return embed_dataset(frozen, dataset, device=device, progress=events.advance)
+
+
+def _score(
+    model: FittedModel, fits: Sequence[Fit], data: TrainingTable, ready: _Prepared, events: Events
+) -> FitResult:
+    """Predict all molecules and score every part."""
+    events.stage("scoring", len(ready.dataset))
+    members = model.members
     device = next(members[0].parameters()).device
-    outputs = apply_members(members, dataset, device=device, progress=events.advance)
-    scores = score_parts(split.parts, data.targets, outputs.predictions.mean(0), tasks)
+    outputs = apply_members(members, ready.dataset, device=device, progress=events.advance)
+    predictions = outputs.predictions.mean(0)
     return FitResult(
         model=model,
         data=data,
-        split=split,
+        split=ready.split,
         fits=tuple(fits),
         outputs=outputs,
-        scores=scores,
-        audit=findings,
+        scores=score_parts(ready.split.parts, data.targets, predictions, ready.tasks),
+        audit=ready.audit,
     )
 
 
@@ -286,58 +266,6 @@ def _leave_out(split: Split, unusable: np.ndarray, why: str, events: Events) -> 
     return replace(split, **parts, notes=(*split.notes, note))
 
 
-def _make_spec(
-    options: FitOptions,
-    tasks: tuple[Task, ...],
-    data: TrainingTable,
-    split: Split,
-    dataset: Dataset,
-    encoder: PretrainedEncoder | None,
-) -> ModelSpec:
-    return ModelSpec(
-        method=options.method,
-        preset=options.preset,
-        method_config=to_plain(options.method_config),
-        tasks=tasks,
-        standardizer=Standardizer(options.standardize).version,
-        conformers=Featurizer(modalities=()).settings,
-        coordinates=options.conformers,
-        modality_versions={modality.name: modality.version for modality in dataset.modalities},
-        members=options.ensemble,
-        record={
-            "data": {
-                "name": Path(data.name).name,
-                "rows": data.rows,
-                "molecules": len(data.molecules),
-                "sha256": data.sha256,
-                "rejected": dict(Counter(str(item) for item in data.rejected)),
-            },
-            "split": {
-                "kind": split.kind,
-                "seed": split.seed,
-                "sha256": split.sha256,
-                "sizes": {name: len(part) for name, part in split.parts.items()},
-                "notes": list(split.notes),
-            },
-            "pretrained": _origin(options, encoder),
-            "training": to_plain(options.train_config),
-            "seed": options.seed,
-            "command": options.command(Path(data.name).name, [task.name for task in tasks]),
-            "threads": torch.get_num_threads(),
-            "versions": versions(),
-            "date": time.strftime("%Y-%m-%d"),
-        },
-    )
-
-
-def _origin(options: FitOptions, encoder: PretrainedEncoder | None) -> dict[str, object] | None:
-    """Which encoder the weights started from."""
-    if encoder is None or options.pretrained is None:
-        return None
-    name = Path(options.pretrained).name
-    return {"name": name, "sha256": encoder.sha256, "frozen": options.freeze}
-
-
 def _fit_member(
     spec: ModelSpec,
     dataset: Dataset,
@@ -369,20 +297,8 @@ def _fit_member(
         seed=seed,
         device=options.device,
         checkpoint=checkpoint / f"member-{number}" if checkpoint else None,
-        fingerprint=_fingerprint(spec, seed),
+        fingerprint=fingerprint(spec, seed),
         resume=resume,
     )
     fit = trainer.run(lambda epoch: events.epoch(number, epoch))
     return fit, member.to(trainer.fabric.device).eval()
-
-
-def _fingerprint(spec: ModelSpec, seed: int) -> str:
-    """Names a run: what it learns, from which data, how and with which seed."""
-    plain = replace(spec, record={}).to_json()
-    record = {name: spec.record[name] for name in ("training", "seed")}
-    record |= {"data": spec.record["data"]["sha256"], "split": spec.record["split"]["sha256"]}
-    origin = spec.record["pretrained"] or {}
-    record |= {"pretrained": origin.get("sha256"), "frozen": origin.get("frozen")}
-    record["training"] = {**record["training"], "max_minutes": 0}
-    text = json.dumps([plain, record, seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -246,7 +246,7 @@ class Pretrainer:
 
     def _mean(self, value: Tensor) -> Tensor:
         """Over all processes."""
-        found = self.fabric.all_reduce(value, reduce_op="mean")
+        found = self.fabric.all_reduce(value.clone(), reduce_op="mean")
         assert isinstance(found, Tensor)  # noqa: S101 - fabric gives back what it took
         return found
 

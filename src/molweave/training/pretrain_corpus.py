@@ -68,12 +68,13 @@ def pretrain_corpus(
     """
     corpus = ShardedCorpus(folder)
     config, recipe = options.method_config, options.train_config
-    if recipe.valid_molecules and not corpus.count("valid"):
-        raise UserError(
-            f"{folder} holds out no molecules to validate on; prepare it with --valid 0.02, or "
-            "train with valid_molecules=0"
-        )
     fabric = join_processes(options.device, recipe.precision)
+    held_out = min(recipe.valid_molecules, corpus.count("valid"))
+    if recipe.valid_molecules and held_out < fabric.world_size:
+        raise UserError(
+            f"{folder} holds out {corpus.count('valid')} molecules to validate on, fewer than "
+            "there are processes; prepare it with --valid 0.02, or train with valid_molecules=0"
+        )
     first = fabric.global_rank == 0
     events = (events if first else None) or Events()
     seed_everything(options.seed)

@@ -1,0 +1,152 @@
+"""Options of ``molweave fit`` alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molweave.cli import options
+from molweave.cli.choices import WITHOUT
+from molweave.cli.options import DATA, MODEL, TRAINING, option
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Model folder to write."),
+]
+Conformers = Annotated[
+    str | None,
+    option(
+        "--conformers",
+        DATA,
+        "input: the 3D structures of an SDF, others generated; generate: all; none.",
+        "SOURCE",
+        "input",
+    ),
+]
+Method = Annotated[
+    str | None, option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME", "auto")
+]
+Preset = Annotated[
+    str | None,
+    option(
+        "--preset",
+        MODEL,
+        "auto, small, paper; dmmrl: hybrid, robust (with descriptors); moleblend: base.",
+        "NAME",
+        "auto",
+    ),
+]
+From = Annotated[
+    str | None,
+    option(
+        "--from",
+        MODEL,
+        "Start from a pre-trained encoder: a folder, or the name of one that ships. It decides "
+        "method and preset.",
+        "ENCODER",
+    ),
+]
+Freeze = Annotated[
+    bool | None,
+    option(
+        "--freeze/--no-freeze",
+        MODEL,
+        "Leave that encoder as it is and train the head alone.",
+        "",
+    ),
+]
+Modalities = Annotated[
+    list[str] | None,
+    option(
+        "--modalities",
+        MODEL,
+        "Views to use, separated by commas: sequence, graph, geometry, descriptors.",
+        "NAMES",
+        "the preset's",
+    ),
+]
+Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
+Fusion = Annotated[str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")]
+Protocol = Annotated[
+    str | None,
+    option(
+        "--protocol",
+        MODEL,
+        "Of mmsa: graph (the graph encoder alone) or fused (all views).",
+        "NAME",
+        "graph",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
+]
+Ensemble = Annotated[
+    int | None,
+    option("--ensemble", MODEL, "Networks to train; their spread is the error bar.", "N", "1"),
+]
+Epochs = Annotated[
+    int | None,
+    option(
+        "--epochs",
+        TRAINING,
+        "Passes over the training part.",
+        "N",
+        "the preset's; dmmrl small: 30",
+    ),
+]
+BatchSize = Annotated[
+    int | None, option("--batch-size", TRAINING, "Molecules per step.", "N", "32")
+]
+LearningRate = Annotated[
+    float | None,
+    option(
+        "--learning-rate",
+        TRAINING,
+        "Peak of the schedule.",
+        "X",
+        "the preset's; dmmrl small: 0.001",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    option(
+        "--patience",
+        TRAINING,
+        "Stop after so many epochs without a better validation score; 0 for never.",
+        "N",
+        "0",
+    ),
+]
+Balance = Annotated[
+    bool | None,
+    option(
+        "--balance/--no-balance",
+        TRAINING,
+        "Weigh classes by how rare they are in training.",
+        "",
+        "no-balance",
+    ),
+]
+MaxTime = Annotated[
+    str | None,
+    option(
+        "--max-time",
+        TRAINING,
+        "Stop training after 90s, 30m, 2h; the model is kept.",
+        "TIME",
+        "no limit",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME", "auto"),
+]
+Train = Annotated[
+    list[str] | None,
+    option("--train", TRAINING, "Other setting of the training (repeatable).", "NAME=VALUE"),
+]
+Resume = Annotated[
+    bool,
+    options.flag("--resume", "Go on where the same command was interrupted."),
+]

@@ -1,0 +1,92 @@
+"""What a fitted model says of itself: how it was made, from what, and which run it was."""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from molweave.chem.standardize import Standardizer
+from molweave.data.dataset import Dataset, Featurizer
+from molweave.data.splits import Split
+from molweave.data.targets import Task
+from molweave.methods.checkpoint import ModelSpec
+from molweave.methods.config import to_plain
+from molweave.methods.pretrained import PretrainedEncoder
+from molweave.training.options import FitOptions
+from molweave.training.table import TrainingTable
+from molweave.version import versions
+
+
+def make_spec(
+    options: FitOptions,
+    tasks: tuple[Task, ...],
+    data: TrainingTable,
+    split: Split,
+    dataset: Dataset,
+    encoder: PretrainedEncoder | None,
+) -> ModelSpec:
+    """The specification of the model, with the record of where it comes from."""
+    return ModelSpec(
+        method=options.method,
+        preset=options.preset,
+        method_config=to_plain(options.method_config),
+        tasks=tasks,
+        standardizer=Standardizer(options.standardize).version,
+        conformers=Featurizer(modalities=()).settings,
+        coordinates=options.conformers,
+        modality_versions={modality.name: modality.version for modality in dataset.modalities},
+        members=options.ensemble,
+        record={
+            "data": {
+                "name": Path(data.name).name,
+                "rows": data.rows,
+                "molecules": len(data.molecules),
+                "sha256": data.sha256,
+                "coordinates_sha256": (
+                    data.coordinates_sha256 if options.conformers == "input" else None
+                ),
+                "rejected": dict(Counter(str(item) for item in data.rejected)),
+            },
+            "split": {
+                "kind": split.kind,
+                "seed": split.seed,
+                "sha256": split.sha256,
+                "sizes": {name: len(part) for name, part in split.parts.items()},
+                "notes": list(split.notes),
+            },
+            "pretrained": _origin(options, encoder),
+            "training": to_plain(options.train_config),
+            "seed": options.seed,
+            "command": options.command(
+                Path(data.name).name, [task.name for task in tasks], data.smiles_column
+            ),
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+            "date": time.strftime("%Y-%m-%d"),
+        },
+    )
+
+
+def _origin(options: FitOptions, encoder: PretrainedEncoder | None) -> dict[str, object] | None:
+    """Which encoder the weights started from."""
+    if encoder is None or options.pretrained is None:
+        return None
+    name = Path(options.pretrained).name
+    return {"name": name, "sha256": encoder.sha256, "frozen": options.freeze}
+
+
+def fingerprint(spec: ModelSpec, seed: int) -> str:
+    """Names a run: what it learns, from which data, how and with which seed."""
+    plain = replace(spec, record={}).to_json()
+    record = {name: spec.record[name] for name in ("training", "seed")}
+    record["coordinates"] = spec.record["data"]["coordinates_sha256"]
+    record |= {"data": spec.record["data"]["sha256"], "split": spec.record["split"]["sha256"]}
+    origin = spec.record["pretrained"] or {}
+    record |= {"pretrained": origin.get("sha256"), "frozen": origin.get("frozen")}
+    record["training"] = {**record["training"], "max_minutes": 0}
+    text = json.dumps([plain, record, seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,98 @@
+"""A labelled table as training needs it: its usable rows, and the identity of the data."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from molweave.chem.columns import SMILES_COLUMNS, find_column
+from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.standardize import Standardizer
+from molweave.chem.table import Record, Table
+from molweave.data.targets import parse_targets
+from molweave.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTable:
+    """The usable rows of a table, with their targets.
+
+    Attributes:
+        name: of the input.
+        rows: number of rows of the input.
+        records: the usable records.
+        molecules: their structures.
+        targets: float64 (molecules, tasks).
+        rejected: the other rows.
+        sha256: digest over the canonical SMILES and targets: the identity of the data.
+        coordinates_sha256: digest over the 3D coordinates that the input gave; None without any.
+        smiles_column: the column of the SMILES where it has to be named, else None.
+    """
+
+    name: str
+    rows: int
+    records: tuple[Record, ...]
+    molecules: tuple[Molecule, ...]
+    targets: np.ndarray
+    rejected: tuple[Rejected, ...]
+    sha256: str
+    coordinates_sha256: str | None = None
+    smiles_column: str | None = None
+
+
+def read_training_table(
+    table: Table, names: Sequence[str], standardizer: Standardizer
+) -> TrainingTable:
+    """Read a table; rows that cannot be used are kept aside with their reason.
+
+    Args:
+        table: what to read.
+        names: the target columns; none to look at the structures only.
+        standardizer: of the structures.
+
+    Raises:
+        UserError: see `parse_targets`; also when the table has no rows.
+    """
+    records = tuple(table)
+    if not records:
+        raise UserError(f"{table.name} has a header but no rows; nothing can be learnt from it")
+    everything = np.empty((len(records), 0))
+    if names:
+        everything = parse_targets(table.columns, records, names)
+    results = [standardizer(record) for record in records]
+    kept = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
+    molecules = tuple(result for result in results if isinstance(result, Molecule))
+    targets = everything[kept]
+    digest = hashlib.sha256()
+    for molecule, values in zip(molecules, targets, strict=True):
+        digest.update(f"{molecule.canonical}\t{values.tolist()}\n".encode())
+    return TrainingTable(
+        name=table.name,
+        rows=len(records),
+        records=tuple(records[index] for index in kept),
+        molecules=molecules,
+        targets=targets,
+        rejected=tuple(result for result in results if isinstance(result, Rejected)),
+        sha256=digest.hexdigest(),
+        coordinates_sha256=_coordinates_digest(molecules),
+        smiles_column=_column_to_name(table),
+    )
+
+
+def _coordinates_digest(molecules: Sequence[Molecule]) -> str | None:
+    """Digest over positions and little-endian coordinates of the molecules that have some."""
+    digest, found = hashlib.sha256(), False
+    for position, molecule in enumerate(molecules):
+        if molecule.coordinates is not None:
+            found = True
+            digest.update(f"{position}\n".encode())
+            digest.update(molecule.coordinates.astype("<f4").tobytes())
+    return digest.hexdigest() if found else None
+
+
+def _column_to_name(table: Table) -> str | None:
+    """The column of the SMILES, unless it is the one that is taken when none is named."""
+    usual = (find_column(name, table.columns) for name in SMILES_COLUMNS)
+    taken = next((column for column in usual if column is not None), None)
+    return None if taken == table.smiles_column else table.smiles_column

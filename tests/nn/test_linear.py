@@ -1,0 +1,81 @@
+"""The linear layer against torch's own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from molweave.nn import linear as module
+from molweave.nn.linear import Linear
+
+
+def layers(inputs: int = 37, outputs: int = 19) -> tuple[Linear, nn.Linear]:
+    torch.manual_seed(0)
+    mine, plain = Linear(inputs, outputs), nn.Linear(inputs, outputs)
+    mine.load_state_dict(plain.state_dict())
+    return mine, plain
+
+
+@pytest.mark.parametrize("shape", [(5, 37), (2, 7, 37), (1, 37), (0, 37), (3, 0, 37)])
+@pytest.mark.parametrize("onednn", [True, False])
+def test_values_and_gradients_are_those_of_torch(shape, onednn, monkeypatch):
+    if not onednn:
+        monkeypatch.setattr(module, "_ONEDNN", False)
+    mine, plain = layers()
+    one = torch.randn(shape, requires_grad=True)
+    other = one.detach().clone().requires_grad_(True)
+    upstream = torch.randn(*shape[:-1], 19)
+    for layer, x in ((mine, one), (plain, other)):
+        (layer(x) * upstream).sum().backward()
+    torch.testing.assert_close(mine(one), plain(other))
+    torch.testing.assert_close(one.grad, other.grad)
+    torch.testing.assert_close(mine.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(mine.bias.grad, plain.bias.grad)
+
+
+def test_views_and_slices():
+    mine, plain = layers(4, 6)
+    wide = torch.randn(3, 4, 5).transpose(1, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(mine(wide), plain(wide))
+        found = module.linear(wide[:, :1], mine.weight[2:], mine.bias[2:])
+        torch.testing.assert_close(found, plain(wide)[:, :1, 2:])
+
+
+def test_frozen_weights_still_pass_gradients_on():
+    mine, plain = layers()
+    x = torch.randn(4, 37, requires_grad=True)
+    mine.requires_grad_(False)
+    mine(x).sum().backward()
+    torch.testing.assert_close(x.grad, plain.weight.sum(0).expand(4, -1))
+    assert mine.weight.grad is None
+    only = Linear(37, 19)
+    only(x.detach()).sum().backward()
+    assert only.weight.grad is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions_are_left_to_torch(dtype):
+    mine, _ = layers()
+    x = torch.randn(4, 37, dtype=dtype)
+    mine = mine.to(dtype)
+    assert torch.equal(mine(x), functional.linear(x, mine.weight, mine.bias))
+
+
+def test_autocast_is_left_to_torch():
+    mine, plain = layers()
+    x = torch.randn(4, 37)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert mine(x).dtype == torch.bfloat16
+        assert torch.equal(mine(x), plain(x))
+
+
+@pytest.mark.skipif(not module._ONEDNN, reason="this torch has no oneDNN")
+def test_onednn_is_used_on_the_cpu(monkeypatch):
+    used = []
+    product = module._product
+    monkeypatch.setattr(module, "_product", lambda *parts: used.append(1) or product(*parts))
+    mine, _ = layers()
+    with torch.inference_mode():
+        mine(torch.randn(4, 37))
+    assert used == [1]

@@ -1,0 +1,47 @@
+"""bf16 autocast and torch.compile are options that change the pace, not the result."""
+
+import corpora
+import pytest
+from tiny import SIZES
+
+from molweave.training.pretrain_corpus import pretrain_corpus
+from molweave.training.pretrain_options import PretrainOptions
+
+RECIPE = {"epochs": 2, "batch_size": 6, "log_steps": 2, "valid_steps": 4, "valid_molecules": 6}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "shards"
+    corpora.write_corpus(path, (13, 12), valid=3)
+    return path
+
+
+def history(shards, **training) -> list[dict[str, float]]:
+    still = {"encoder_dropout": 0.0, "drop_path": 0.0}
+    options = PretrainOptions(
+        method="moleblend",
+        method_options={**SIZES["moleblend"], **still},
+        training={**RECIPE, **training},
+        device="cpu",
+    )
+    return pretrain_corpus(shards, options).training.history
+
+
+def terms(record: dict[str, float]) -> dict[str, float]:
+    return {name: record[name] for name in ("spd", "edge", "distance", "denoise")}
+
+
+def test_bf16_learns_the_same(shards):
+    exact, rounded = history(shards), history(shards, precision="bf16-mixed")
+    assert exact != rounded, "bf16 must have been in force"
+    for one, other in zip(exact, rounded, strict=True):
+        assert terms(other) == pytest.approx(terms(one), rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in its own code
+def test_compiled_layers_learn_the_same(shards):
+    plain, compiled = history(shards), history(shards, compile=True)
+    for one, other in zip(plain, compiled, strict=True):
+        assert terms(other) == pytest.approx(terms(one), rel=1e-3)
