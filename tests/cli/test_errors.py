@@ -99,7 +99,7 @@ def test_version(cli):
 
 def test_aliases_work_but_are_not_shown(cli):
     text = cli("--help").out
-    assert "train " not in text
+    assert "│ train " not in text
     assert "fingerprint" not in text
     assert "--epochs" in cli("train", "--help").out
     assert "--out" in cli("fingerprint", "--help").out
