@@ -95,6 +95,18 @@ def test_the_readme_works_from_top_to_bottom(folder, capsys):
     assert any("Predictor" in text for text in done)
 
 
+def test_the_demo_runs_the_commands_of_the_readme():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    places = {"$(BBBP)": "bbbp.csv", "$(MODEL)": "bbbp-model", " --overwrite": ""}
+    places |= {"examples/new_molecules.csv": "new.csv", "demo/predictions.csv": "predictions.csv"}
+    demo = re.findall(r"^\t\$\(OFFLINE\) (.+)$", makefile, re.MULTILINE)
+    assert len(demo) == 2
+    for command in demo:
+        for place, plain in places.items():
+            command = command.replace(place, plain)
+        assert ("shell", f"molweave {command}") in list(steps(README))
+
+
 def options_of(verb: str, capsys) -> set[str]:
     app.run([verb, "--help"])
     return set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))

@@ -98,9 +98,9 @@ def test_version(cli):
 
 
 def test_aliases_work_but_are_not_shown(cli):
-    text = cli("--help").out
-    assert "│ train " not in text
-    assert "fingerprint" not in text
+    words = cli("--help").out.split()
+    assert "train" not in words
+    assert "fingerprint" not in words
     assert "--epochs" in cli("train", "--help").out
     assert "--out" in cli("fingerprint", "--help").out
 

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molweave.data.sampler import bucketed_batches
+from molweave.data.sampler import bucketed_batches, fitting_pieces
+from molweave.methods import apply
+from molweave.training import finetune
 
 
 @given(
@@ -59,3 +61,26 @@ def test_an_epoch_mixes_molecules_beyond_their_neighbours():
 def test_batch_size_below_one():
     with pytest.raises(ValueError, match="at least 1"):
         bucketed_batches([1, 2], 0, shuffle=False, seed=0, epoch=0)
+
+
+def test_pieces_of_a_batch_fit_and_hold_every_molecule():
+    sizes = np.array([3, 5, 40, 7, 9, 11, 100])
+    batch = np.array([0, 1, 3, 4, 5, 2, 6])
+    pieces = fitting_pieces(batch, sizes, 500)
+    assert sorted(np.concatenate(pieces)) == sorted(batch)
+    assert [piece.tolist() for piece in pieces] == [[6], [2], [1, 3, 4, 5], [0]]
+    assert [len(piece) for piece in fitting_pieces(batch, sizes, 500)] == [1, 1, 4, 1]
+    assert all(len(p) * sizes[p].max() ** 2 <= 500 for p in pieces if len(p) > 1)
+
+
+def test_a_batch_that_fits_is_left_as_it_is():
+    batch = np.array([2, 0, 1])
+    (piece,) = fitting_pieces(batch, np.array([10, 10, 10]), 300)
+    assert piece.tolist() == [2, 0, 1]
+    (piece,) = fitting_pieces(batch, np.array([0, 0, 0]), 3)
+    assert len(piece) == 3
+
+
+def test_no_batch_of_ordinary_molecules_is_cut():
+    assert len(fitting_pieces(np.arange(128), np.full(128, 150), apply._MOST_PAIRS)) == 1
+    assert len(fitting_pieces(np.arange(32), np.full(32, 492), finetune.MOST_PAIRS)) == 1

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
+from lightning_fabric.plugins.precision import Precision
 from rdkit import Chem
 
 from molweave import Predictor, UserError
@@ -146,6 +147,18 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
     assert len(record["data"]["coordinates_sha256"]) == 64
     unread = begin(0, False, conformers="generate").model.spec.record
     assert unread["data"]["coordinates_sha256"] is None
+
+
+def test_the_scale_of_sixteen_bit_gradients_is_resumed(tmp_path, monkeypatch):
+    """As a gradient scaler gives it; this machine may have no device for 16-bit training."""
+    scale = {"scale": 1024.0, "growth_factor": 2.0, "growth_interval": 2000, "_growth_tracker": 3}
+    restored = []
+    monkeypatch.setattr(Precision, "state_dict", lambda self: scale)
+    monkeypatch.setattr(Precision, "load_state_dict", lambda self, state: restored.append(state))
+    interrupted(tmp_path, 0, 1)
+    assert restored == []
+    fit(tmp_path, resume=True)
+    assert restored == [scale]
 
 
 def test_more_time_is_not_another_setting(tmp_path):

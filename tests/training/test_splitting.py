@@ -85,7 +85,7 @@ def test_a_file(choose, tmp_path):
         ("random:nan/1/1", "written as 80/10/10; found 'nan/1/1'"),
         ("random:120/-20/0", "must be positive"),
         ("random:100/0/0", "must be positive"),
-        ("rnd:80/10/10", "unknown split 'rnd:80/10/10': use scaffold, scaffold-bal"),
+        ("rnd:80/10/10", "unknown split 'rnd': use scaffold, scaffold-bal"),
         ("file:nowhere.json", "nowhere.json"),
     ],
 )

@@ -105,13 +105,13 @@ def _fit(
     data: str, target: list[str], choices: dict[str, Any], settings: dict[str, Any], events: Events
 ) -> "Predictor":
     """Fit; the choices are looked at before the data are."""
-    from molweave.predictor import Predictor
-    from molweave.training.options import FitOptions
-
-    predictor = Predictor(**choices)
-    FitOptions(**choices, **{name: settings[name] for name in {"split"} & settings.keys()})
-    targets = find_targets(target, data, settings["smiles_column"])
     try:
+        from molweave.predictor import Predictor
+        from molweave.training.options import FitOptions
+
+        predictor = Predictor(**choices)
+        FitOptions(**choices, **{name: settings[name] for name in {"split"} & settings.keys()})
+        targets = find_targets(target, data, settings["smiles_column"])
         return predictor.fit(data, targets, **settings, events=events)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("the same command with --resume goes on from here") from stop

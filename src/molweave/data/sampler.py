@@ -47,3 +47,24 @@ def bucketed_batches(
     order = np.concatenate([window[np.argsort(sizes[window], kind="stable")] for window in windows])
     batches = np.split(order, edges)
     return [batches[index] for index in rng.permutation(count)]
+
+
+def fitting_pieces(batch: np.ndarray, sizes: np.ndarray, most_pairs: int) -> list[np.ndarray]:
+    """Cut a batch of very large molecules into pieces that fit into memory.
+
+    Attention over the tokens of a molecule needs memory that grows with the square of its size.
+
+    Args:
+        batch: int positions, the largest molecules last where the pieces shall be few.
+        sizes: number of atoms of every molecule that a position may name.
+        most_pairs: limit of molecules times squared atoms of the largest one.
+
+    Returns:
+        The pieces, from the end of ``batch`` on; ``batch`` itself where it fits.
+    """
+    pieces = []
+    while len(batch):
+        count = max(1, most_pairs // max(1, int(sizes[batch].max())) ** 2)
+        pieces.append(batch[-count:])
+        batch = batch[:-count]
+    return pieces

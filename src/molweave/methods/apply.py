@@ -1,13 +1,14 @@
 """Run trained members over a data set, in its order."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from molweave.data.dataset import Dataset
-from molweave.data.sampler import bucketed_batches
+from molweave.data.sampler import bucketed_batches, fitting_pieces
 from molweave.methods.property_model import Network
 
 _MOST_PAIRS = 128 * 150**2
@@ -56,7 +57,10 @@ def apply_members(
     with torch.inference_mode():
         for member in members:
             member.eval()
-        for indices in _batches(dataset.sizes, batch_size):
+        sizes = dataset.sizes
+        batches = bucketed_batches(sizes, batch_size, shuffle=False, seed=0, epoch=0)
+        pieces = (fitting_pieces(batch, sizes, _MOST_PAIRS) for batch in batches)
+        for indices in itertools.chain.from_iterable(pieces):
             batch = dataset.batch(indices).to(torch.device(device))
             present = torch.stack([batch.present[name] for name in first.method.modalities])
             usable[indices] = present.any(0).cpu().numpy()
@@ -72,15 +76,3 @@ def apply_members(
     for member, mode in zip(members, modes, strict=True):
         member.train(mode)
     return Outputs(predictions, embeddings, weights, usable)
-
-
-def _batches(sizes: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Positions of molecules of similar size, few at a time where they are very large.
-
-    Attention over the tokens of a molecule needs memory that grows with the square of its size.
-    """
-    for indices in bucketed_batches(sizes, batch_size, shuffle=False, seed=0, epoch=0):
-        while len(indices):
-            count = max(1, _MOST_PAIRS // int(sizes[indices].max()) ** 2)
-            yield indices[-count:]
-            indices = indices[:-count]

@@ -13,7 +13,7 @@ from torch import nn
 
 from molweave.data.batch import Batch
 from molweave.data.dataset import Dataset
-from molweave.data.sampler import bucketed_batches
+from molweave.data.sampler import bucketed_batches, fitting_pieces
 from molweave.data.splits import Split
 from molweave.data.targets import Task
 from molweave.errors import UserError
@@ -33,6 +33,9 @@ from molweave.training.state import (
     restore_optimizer,
     save_state,
 )
+
+MOST_PAIRS = 32 * 512**2
+"""Molecules times squared heavy atoms that go through the network at once."""
 
 OnEpoch = Callable[[Epoch], None]
 
@@ -158,10 +161,11 @@ class Trainer:
         )
         self.average = WeightAverage(self.model, config.average)
         self.state = TrainState(fingerprint=fingerprint)
+        self.sizes = dataset.sizes
         self.steps_per_epoch = len(self._batches(0))
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
-        sizes = self.dataset.sizes[self.split.train]
+        sizes = self.sizes[self.split.train]
         batches = bucketed_batches(
             sizes, self.config.batch_size, shuffle=True, seed=self.seed, epoch=epoch
         )
@@ -213,20 +217,23 @@ class Trainer:
             rate = learning_rate(self.config, step, self.steps_per_epoch)
             set_rate(self.optimizer, rate)
             progress = step / (self.config.epochs * self.steps_per_epoch)
-            for name, value in self._step(self.dataset.batch(positions), progress).items():
+            for name, value in self._step(positions, progress).items():
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
         return {"epoch": float(epoch), **sums, "learning_rate": rate}
 
-    def _step(self, batch: Batch, progress: float) -> dict[str, float]:
-        batch = batch.to(self.fabric.device)
-        terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
-        if not torch.isfinite(terms["loss"]):
-            raise UserError(
-                f"training diverged in epoch {self.state.epoch + 1}: the loss is not finite; lower "
-                "learning_rate, or look for extreme values in the targets"
-            )
+    def _step(self, positions: np.ndarray, progress: float) -> dict[str, float]:
+        """One step of the optimiser.
+
+        A batch of very large molecules goes through the network in pieces, whose gradients add up
+        with the share of each in the batch.
+        """
         self.optimizer.zero_grad()
-        self.fabric.backward(terms["loss"])
+        values: dict[str, float] = {}
+        for piece in fitting_pieces(positions, self.sizes, MOST_PAIRS):
+            share = len(piece) / len(positions)
+            terms = self._backward(self.dataset.batch(piece), progress, share)
+            for name, value in terms.items():
+                values[name] = values.get(name, 0.0) + share * float(value.detach())
         if self.config.clip:
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=self.config.clip, error_if_nonfinite=False
@@ -234,7 +241,19 @@ class Trainer:
         self.optimizer.step()
         if self.config.average:
             self.average.update(self.model)
-        return {name: float(value.detach()) for name, value in terms.items()}
+        return values
+
+    def _backward(self, batch: Batch, progress: float, share: float) -> dict[str, Tensor]:
+        """Add the gradients of a batch, times ``share``; its loss terms."""
+        batch = batch.to(self.fabric.device)
+        terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
+        if not torch.isfinite(terms["loss"]):
+            raise UserError(
+                f"training diverged in epoch {self.state.epoch + 1}: the loss is not finite; lower "
+                "learning_rate, or look for extreme values in the targets"
+            )
+        self.fabric.backward(share * terms["loss"])
+        return terms
 
     def _validate(self, record: dict[str, float]) -> None:
         """Score the validation part with the averaged weights and keep the best of them."""
@@ -274,6 +293,7 @@ class Trainer:
         self.state.tensors["optimizer"] = optimizer_tensors(self.optimizer)
         if self.config.average:
             self.state.tensors["average"] = self.average.weights
+        self.state.precision = self.fabric.strategy.precision.state_dict()
         save_state(self.state, self.checkpoint)
 
     def _resume(self) -> None:
@@ -287,6 +307,7 @@ class Trainer:
         self.state = found
         self.model.load_state_dict(found.tensors["model"])
         restore_optimizer(self.optimizer, found.tensors["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(found.precision)
         if self.config.average:
             self.average.weights = {
                 name: value.to(self.fabric.device)

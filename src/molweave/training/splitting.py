@@ -69,7 +69,7 @@ def check_choice(choice: str) -> None:
         _fold(rest)
     elif kind not in SPLITS:
         raise UserError(
-            f"unknown split {choice!r}: use {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, with shares "
+            f"unknown split {kind!r}: use {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, with shares "
             "as in random:90/5/5, k-fold:2/5, column:NAME or file:PATH"
         )
     elif rest:

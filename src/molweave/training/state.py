@@ -27,6 +27,7 @@ class TrainState:
         best_epoch: the last epoch (0-based) that reached it.
         gain_epoch: the first epoch that reached it; patience counts from there.
         history: one mapping per epoch: losses, scores, seconds.
+        precision: what 16-bit training scales its gradients by; empty for other precisions.
         fingerprint: names the data, configuration and seed of the run; a state of another run is
             refused.
     """
@@ -37,6 +38,7 @@ class TrainState:
     best_epoch: int = -1
     gain_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
+    precision: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
 
 
@@ -48,6 +50,7 @@ def save_state(state: TrainState, folder: Path) -> None:
         "best_epoch": state.best_epoch,
         "gain_epoch": state.gain_epoch,
         "history": state.history,
+        "precision": state.precision,
         "fingerprint": state.fingerprint,
     }
     save_folder(plain, state.tensors, folder)
