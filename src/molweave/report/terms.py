@@ -14,5 +14,10 @@ TERMS: Mapping[str, str] = {
     "edge": "how badly the bonds on the way between two atoms are recovered",
     "distance": "how badly the distance between two atoms is recovered",
     "denoise": "how badly the noise on the coordinates is recovered",
+    "contrast": "how hard it is to tell which codes of two views are of one molecule",
+    "reconstruction": "how badly the code of a view gives back what its encoder saw",
+    "cross": "how badly the codes of the other views give back what an encoder saw",
+    "memory": "how far a molecule's structure code is from what it reads from the memory",
+    "recall": "how hard it is to tell which reading of the memory and which codes belong together",
 }
 """Term to a phrase: what is small when it is small. A method's terms are in its docstring."""

@@ -18,7 +18,7 @@ from molweave.training.splitting import check_choice
 
 Options = ParamSpec("Options")
 
-_BETWEEN_VIEWS = ("fusion", "align", "temperature", "modality_dropout")
+_BETWEEN_VIEWS = ("fusion", "align", "modality_dropout")
 """Settings of methods that are about several views."""
 
 
