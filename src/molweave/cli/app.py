@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from molweave.cli import check, doctor, embed, evaluate, fit, info, predict, prepare, pretrain
+from molweave.cli import (
+    check,
+    doctor,
+    embed,
+    evaluate,
+    explain_memory,
+    fit,
+    info,
+    predict,
+    prepare,
+    pretrain,
+)
 from molweave.errors import UserError
 
 OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
@@ -29,6 +40,7 @@ app.command("embed")(embed.embed)
 app.command("fingerprint", hidden=True)(embed.embed)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("explain-memory")(explain_memory.explain_memory)
 app.command("prepare")(prepare.prepare)
 app.command("pretrain")(pretrain.pretrain)
 app.command("check")(check.check)

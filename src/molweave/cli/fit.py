@@ -39,6 +39,7 @@ def fit(
     modalities: fit_options.Modalities = None,
     without: fit_options.Without = None,
     fusion: fit_options.Fusion = None,
+    protocol: fit_options.Protocol = None,
     set_: fit_options.Set = None,
     ensemble: fit_options.Ensemble = None,
     epochs: fit_options.Epochs = None,
@@ -69,7 +70,7 @@ def fit(
         pretrained=from_,
         freeze=freeze,
         modalities=split_list(modalities),
-        method_options=_method_options(fusion, without, set_),
+        method_options=_method_options({"fusion": fusion, "protocol": protocol}, without, set_),
         training=_training(
             parse_pairs(train, "--train"),
             epochs=epochs,
@@ -121,7 +122,6 @@ def _training(pairs: dict[str, str], **named: object) -> dict[str, object]:
 
 
 def _method_options(
-    fusion: str | None, without: list[str] | None, pairs: list[str] | None
+    named: dict[str, str | None], without: list[str] | None, pairs: list[str] | None
 ) -> dict[str, object]:
-    named = {"fusion": fusion, **leave_out(without)}
-    return merge_options(named, parse_pairs(pairs, "--set"), "--set")
+    return merge_options({**named, **leave_out(without)}, parse_pairs(pairs, "--set"), "--set")

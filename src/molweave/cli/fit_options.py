@@ -67,6 +67,16 @@ Modalities = Annotated[
 ]
 Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
 Fusion = Annotated[str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")]
+Protocol = Annotated[
+    str | None,
+    option(
+        "--protocol",
+        MODEL,
+        "Of mmsa: graph (the graph encoder alone) or fused (all views).",
+        "NAME",
+        "graph",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),

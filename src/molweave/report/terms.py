@@ -10,14 +10,25 @@ TERMS: Mapping[str, str] = {
     "align": "how hard it is to tell which shared codes of two views are of one molecule",
     "orth": "how much the private codes repeat what the shared ones say",
     "rec": "how badly the codes of a view give back what its encoder saw",
+    "contrast": "how hard it is to tell which codes of two views are of one molecule",
+    "reconstruction": "how badly the code of a view gives back what its encoder saw",
+    "cross": "how badly the code of a view gives back what the encoder of another one saw",
+    "memory": "how far embeddings are from what the memory reads for them",
+    "recall": "how hard it is to tell a molecule from what the memory reads for it",
     "spd": "how badly the number of bonds between two atoms is recovered from the other relations",
     "edge": "how badly the bonds on the way between two atoms are recovered",
     "distance": "how badly the distance between two atoms is recovered",
     "denoise": "how badly the noise on the coordinates is recovered",
-    "contrast": "how hard it is to tell which codes of two views are of one molecule",
-    "reconstruction": "how badly the code of a view gives back what its encoder saw",
-    "cross": "how badly the codes of the other views give back what an encoder saw",
-    "memory": "how far a molecule's structure code is from what it reads from the memory",
-    "recall": "how hard it is to tell which reading of the memory and which codes belong together",
+    "effective_rank": "how many dimensions the embeddings really use; a collapse lowers it to 1",
+    "spread": "standard deviation of the embeddings over a batch; a collapse lowers it to 0",
+    "structure_spread": "the same for the embeddings that have heard of similar molecules",
+    "contrast_share": "the contrast as a share of what guessing gives: 1 where nothing is learnt",
+    "anchor_perplexity": "how many anchors of the memory are in use",
+    "dead_anchors": "how many anchors of the memory hardly any molecule reads",
+    "valid_graph_to_image": "how often a graph finds its own image among 128 or fewer",
+    "valid_graph_to_geometry": "how often a graph finds its own conformer among 128 or fewer",
 }
-"""Term to a phrase: what is small when it is small. A method's terms are in its docstring."""
+"""Term to a phrase: what is small when it is small; then what else the log of a pre-training has.
+
+A method's terms are in its docstring.
+"""

@@ -18,7 +18,7 @@ from molweave.training.splitting import check_choice
 
 Options = ParamSpec("Options")
 
-_BETWEEN_VIEWS = ("fusion", "align", "modality_dropout")
+_BETWEEN_VIEWS = ("fusion", "align", "contrast", "cross", "temperature", "modality_dropout")
 """Settings of methods that are about several views."""
 
 
