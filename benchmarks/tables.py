@@ -1,10 +1,10 @@
-"""The tables of README.md and docs/methods/dmmrl.md, from the files of results.
+"""The tables of README.md and docs/methods/, from the files of results.
 
     python benchmarks/tables.py            # writes them
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``ablation`` or ``probes``.
+``random``, ``scaffold``, ``ablation``, ``probes``, or ``finetuning_METHOD``.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from molweave.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "methods" / "dmmrl.md")
+METHOD_PAGES = ROOT / "docs" / "methods"
+PAGES = (ROOT / "README.md", *(METHOD_PAGES / f"{m}.md" for m in ("dmmrl", "mmsa", "moleblend")))
 
 TITLES = {
     "bbbp": "BBBP",
@@ -34,7 +35,13 @@ TITLES = {
     "freesolv": "FreeSolv",
     "lipo": "Lipophilicity",
 }
-MODELS = {"dmmrl": "DMMRL", "forest": "random forest", "boosting": "LightGBM"}
+MODELS = {
+    "dmmrl": "DMMRL",
+    "moleblend": "MoleBLEND",
+    "mmsa": "MMSA",
+    "forest": "random forest",
+    "boosting": "LightGBM",
+}
 DIGITS = 3
 EMPTY = "–"
 
@@ -51,6 +58,10 @@ def make_tables(results: Path) -> dict[str, str]:
         "scaffold": scores_table(scaffold, TITLES, model_name),
         "ablation": ablation_table(read_rows(results / "ablations.csv")),
         "probes": probes_table(results / "probes.csv"),
+        **{
+            f"finetuning_{method}": gain_table(read_rows(results / f"finetuning_{method}.csv"))
+            for method in ("mmsa", "moleblend")
+        },
     }
 
 
@@ -116,6 +127,47 @@ def ablation_table(rows: Sequence[Row]) -> str:
         lines.append(_line([label, *cells]))
     caption = _caption(usual)[:-1] + "; in brackets the mean difference to the full model."
     return "\n".join([caption, "", *lines]) + "\n"
+
+
+def gain_table(rows: Sequence[Row]) -> str:
+    """From scratch and pre-trained, and what each encoder gains on the same data set and seed.
+
+    A gain is positive where pre-training is better: points of ROC-AUC, per cent of RMSE.
+    """
+    if not rows:
+        return "No results yet.\n"
+    datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
+    scratch = {_run(row): float(row["test"]) for row in rows if row["pretrained"] == "none"}
+    lines = [scores_table(rows, datasets, model_name)]
+    lines.append(_line(["gain over scratch", *(TITLES[dataset] for dataset in datasets)]))
+    lines.append(_line(["---"] * (1 + len(datasets))))
+    for model in dict.fromkeys(model_name(row) for row in rows if row["pretrained"] != "none"):
+        mine = [row for row in rows if model_name(row) == model and _run(row) in scratch]
+        gains = {
+            dataset: [_gain(row, scratch[_run(row)]) for row in mine if row["dataset"] == dataset]
+            for dataset in datasets
+        }
+        cells = [_gain_cell(gains[dataset], dataset) for dataset in datasets]
+        lines.append(_line([model, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _run(row: Row) -> tuple[str, str, str]:
+    return row["dataset"], row["split"], row["seed"]
+
+
+def _gain(row: Row, scratch: float) -> float:
+    change = float(row["test"]) - scratch
+    greater = METRICS[BENCHMARK_SETS[row["dataset"]].metric].greater_is_better
+    return 100 * change if greater else -100 * change / scratch
+
+
+def _gain_cell(gains: Sequence[float], dataset: str) -> str:
+    if not gains:
+        return EMPTY
+    greater = METRICS[BENCHMARK_SETS[dataset].metric].greater_is_better
+    mean = statistics.mean(gains)
+    return f"{'−' if mean < 0 else '+'}{abs(mean):.1f} {'points' if greater else '%'}"
 
 
 def probes_table(path: Path) -> str:

@@ -31,11 +31,13 @@ def pretrain(
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Encoder folder to write.")
     ],
     preset: Annotated[
-        str | None, option("--preset", MODEL, "Sizes: small (default), base, paper.", "NAME")
+        str | None, option("--preset", MODEL, "Sizes: small, base, paper.", "NAME", "small")
     ] = None,
     modalities: Annotated[
         list[str] | None,
-        option("--modalities", MODEL, "Views to use, separated by commas.", "NAMES"),
+        option(
+            "--modalities", MODEL, "Views to use, separated by commas.", "NAMES", "the preset's"
+        ),
     ] = None,
     without: Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")] = None,
     set_: Annotated[
@@ -43,14 +45,22 @@ def pretrain(
         option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
     ] = None,
     epochs: Annotated[
-        int | None, option("--epochs", TRAINING, "Passes over the corpus.", "N")
+        int | None,
+        option("--epochs", TRAINING, "Passes over the corpus.", "N", "the preset's; small: 10"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        option("--batch-size", TRAINING, "Molecules per step, of all processes.", "N"),
+        option(
+            "--batch-size",
+            TRAINING,
+            "Molecules per step, of all processes.",
+            "N",
+            "the preset's; moleblend small: 128",
+        ),
     ] = None,
     learning_rate: Annotated[
-        float | None, option("--learning-rate", TRAINING, "Peak of the schedule.", "X")
+        float | None,
+        option("--learning-rate", TRAINING, "Peak of the schedule.", "X", "the preset's"),
     ] = None,
     max_time: Annotated[
         str | None,
@@ -59,11 +69,12 @@ def pretrain(
             TRAINING,
             "End after 90s, 30m, 2h; the encoder is written, and --resume goes on.",
             "TIME",
+            "no limit",
         ),
     ] = None,
     precision: Annotated[
         str | None,
-        option("--precision", TRAINING, "auto, 32-true or bf16-mixed.", "NAME"),
+        option("--precision", TRAINING, "auto, 32-true or bf16-mixed.", "NAME", "auto"),
     ] = None,
     train: Annotated[
         list[str] | None,
@@ -77,7 +88,8 @@ def pretrain(
             "--workers",
             min=0,
             metavar="N",
-            help="Processes that featurise ahead; 0 (default) does it between the steps.",
+            help="Processes that featurise ahead; 0 does it between the steps.",
+            show_default="0",
         ),
     ] = None,
     overwrite: options.Overwrite = False,
