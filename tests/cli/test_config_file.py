@@ -79,7 +79,7 @@ def test_values_of_tables_become_text(cli, config, table, monkeypatch):
         ("target = \n", "is not TOML"),
         ("split = ['random', 'scaffold']\n", "split takes one value; found a list of 2"),
         ("[target]\na = 1\n", "target is not a table"),
-        ("seed = 'many'\n", "invalid value for '--seed'"),
+        ("seed = 'many'\n", "--seed takes a whole number; found 'many'"),
     ],
 )
 def test_a_wrong_file_is_refused(cli, config, table, text, message):

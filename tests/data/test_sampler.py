@@ -68,8 +68,8 @@ def test_pieces_of_a_batch_fit_and_hold_every_molecule():
     batch = np.array([0, 1, 3, 4, 5, 2, 6])
     pieces = fitting_pieces(batch, sizes, 500)
     assert sorted(np.concatenate(pieces)) == sorted(batch)
-    assert [piece.tolist() for piece in pieces] == [[6], [2], [1, 3, 4, 5], [0]]
-    assert [len(piece) for piece in fitting_pieces(batch, sizes, 500)] == [1, 1, 4, 1]
+    assert [piece.tolist() for piece in pieces] == [[6], [2], [3, 4, 5], [0, 1]]
+    assert [len(piece) for piece in fitting_pieces(batch, sizes, 500)] == [1, 1, 3, 2]
     assert all(len(p) * sizes[p].max() ** 2 <= 500 for p in pieces if len(p) > 1)
 
 

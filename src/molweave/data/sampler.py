@@ -60,11 +60,14 @@ def fitting_pieces(batch: np.ndarray, sizes: np.ndarray, most_pairs: int) -> lis
         most_pairs: limit of molecules times squared atoms of the largest one.
 
     Returns:
-        The pieces, from the end of ``batch`` on; ``batch`` itself where it fits.
+        The pieces, from the end of ``batch`` on; ``batch`` itself where it fits. None holds one
+        molecule only where that can be helped, for batch statistics are undefined there.
     """
     pieces = []
     while len(batch):
         count = max(1, most_pairs // max(1, int(sizes[batch].max())) ** 2)
+        if count > 2 and len(batch) == count + 1:
+            count -= 1
         pieces.append(batch[-count:])
         batch = batch[:-count]
     return pieces
