@@ -146,6 +146,7 @@ def test_the_folder_holds_the_weights_and_the_log(shards, tmp_path):
     assert "src=" not in page
     card = (out / "README.md").read_text()
     assert "25 molecules to train on, 6 held out" in card
+    assert "On 6 held-out molecules" in card
     assert "spd hidden" in card
 
 

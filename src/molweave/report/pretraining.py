@@ -31,6 +31,7 @@ def write_pretraining(spec: EncoderSpec, history: History, folder: Path) -> None
         "record": spec.record,
         "citation": METHODS[spec.method].citation,
         "valid": {name[6:]: value for name, value in spec.record["valid"].items()},
+        "scored": min(spec.record["training"]["valid_molecules"], spec.record["corpus"]["valid"]),
         "rate": _median(history, "molecules_per_second"),
         "settings": _settings(spec),
     }
