@@ -45,6 +45,12 @@ class Featurizer:
                 f"found {self.coordinates!r}"
             )
 
+    @property
+    def takes_input(self) -> bool:
+        """Whether coordinates of the input are read, where it has some."""
+        needed = any(modality.needs_conformer for modality in self.modalities)
+        return needed and self.coordinates == "input"
+
     def __call__(
         self, molecules: Sequence[Molecule], progress: Progress | None = None
     ) -> list[Samples]:
