@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from encoders import write_tiny
 from rdkit import Chem
 from tiny import SIZES
 
@@ -163,6 +164,19 @@ def test_the_errors_are_those_of_its_predictions(folder, data, tmp_path, capsys)
     qm9.main(words)
     assert "0 of 2 fits to do" in capsys.readouterr().out
     assert len(rows.read_rows(out, qm9.COLUMNS)) == 3
+
+
+def test_a_fit_from_an_encoder_says_from_which(folder, tmp_path):
+    encoder = write_tiny(tmp_path / "tiny")
+    places = ["--data", str(folder), "--geometry", str(folder), "--out", str(tmp_path / "out.csv")]
+    words = ["--from", str(encoder), "--set", "views=both", "--train", "epochs=1"]
+    qm9.main([*places, *SMALL, *words, "--targets", "g298"])
+    (row,) = rows.read_rows(tmp_path / "out.csv", qm9.COLUMNS)
+    assert (row["method"], row["preset"]) == ("moleblend", "small, views=both, epochs=1")
+    assert (row["pretrained"], row["target"], row["epochs"]) == ("tiny", "g298", "1")
+    assert float(row["test"]) > 0
+    assert "--from tiny --set views=both --train epochs=1" in row["command"]
+    assert "--method" not in row["command"]
 
 
 def test_the_command_of_a_row_repeats_its_fit(folder, tmp_path):
