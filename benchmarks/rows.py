@@ -4,7 +4,7 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = (
@@ -33,7 +33,7 @@ KEY = ("method", "preset", "pretrained", "dataset", "split", "seed")
 Row = Mapping[str, str]
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:
     """Every row of a file of results; none where the file does not exist.
 
     Raises:
@@ -43,7 +43,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        if tuple(reader.fieldnames or ()) != tuple(columns):
             raise SystemExit(f"{path} is not a file of results: its columns are other ones")
         return list(reader)
 
@@ -53,16 +53,16 @@ def key_of(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in KEY)
 
 
-def append_row(path: Path, row: Row) -> None:
+def append_row(path: Path, row: Row, columns: Sequence[str] = COLUMNS) -> None:
     """Add one row in one write: a stop leaves no half of it, two processes do not mix theirs."""
-    if tuple(row) != COLUMNS:
-        raise ValueError(f"a row needs the columns {COLUMNS}, found {tuple(row)}")
+    if tuple(row) != tuple(columns):
+        raise ValueError(f"a row needs the columns {columns}, found {tuple(row)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         if not os.fstat(handle).st_size:
             writer.writeheader()
         writer.writerow(row)

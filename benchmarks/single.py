@@ -8,12 +8,11 @@ import os
 import platform
 import resource
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
+from timing import Clock, choose, describe_device, now
 
 from molweave.data.given_splits import split_from_file
 from molweave.data.moleculenet import BENCHMARK_SETS, BenchmarkSet, find_dataset
@@ -140,7 +139,7 @@ def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -
         for name, rows in split.parts.items()
         if name != "train"
     }
-    return scores, fit.fit_seconds, fit.predict_seconds, _device("cpu", job.threads)
+    return scores, fit.fit_seconds, fit.predict_seconds, describe_device("cpu", job.threads)
 
 
 def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
@@ -149,22 +148,10 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.dataset import Dataset, Featurizer, make_modalities
-    from molweave.events import Events
     from molweave.methods.apply import apply_members
     from molweave.training.options import FitOptions
     from molweave.training.pipeline import fit_table
     from molweave.training.table import read_training_table
-
-    class Clock(Events):
-        """Notes when each stage began."""
-
-        started: dict[str, np.ndarray]
-
-        def __init__(self) -> None:
-            self.started = {}
-
-        def stage(self, name: str, total: int | None = None) -> None:
-            self.started[name.split()[0]] = _now()
 
     torch.set_num_threads(job.threads)
     options = FitOptions(
@@ -185,11 +172,10 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
     data = read_training_table(table, known.targets, Standardizer(options.standardize))
     split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
     result = fit_table(table, known.targets, options, split=split, events=clock)
-    fit_seconds = clock.started["scoring"] - clock.started["conformers"]
     mean = result.scores["mean"]
     scores = {name: float(mean[name][known.metric] or "nan") for name in ("valid", "test")}
 
-    started = _now()
+    started = now()
     molecules = [result.data.molecules[index] for index in split.test]
     views = make_modalities(options.method_config.modalities)
     samples = Featurizer(modalities=views, workers=job.threads)(molecules)
@@ -199,20 +185,11 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
         Dataset(molecules=molecules, samples=samples, modalities=views),
         device=device,
     )
-    predict_seconds = _now() - started
+    taken = now() - started
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    which = int(device.type == "cpu" and job.threads == 1)
-    times = float(fit_seconds[which]), float(predict_seconds[which])
-    return scores, *times, _device(name, job.threads)
-
-
-def _now() -> np.ndarray:
-    """Wall time and processor time."""
-    return np.array([time.perf_counter(), time.process_time()])
-
-
-def _device(name: str, threads: int) -> str:
-    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+    fit_seconds = choose(clock.fit, name, job.threads)
+    predict_seconds = choose(taken, name, job.threads)
+    return scores, fit_seconds, predict_seconds, describe_device(name, job.threads)
 
 
 def main() -> None:

@@ -188,3 +188,37 @@ def test_list():
     assert problems(list(missing)) == [None, None, "the SMILES is not text but int 3"]
     with pytest.raises(UserError, match="expected a list of SMILES, got the text 'CCO'"):
         table_from_smiles("CCO")
+
+
+@pytest.mark.parametrize("kind", [pyarrow.float16(), pyarrow.float64()])
+@pytest.mark.parametrize("by_atom", [False, True])
+def test_coordinates_of_parquet_and_dataframe(tmp_path, kind, by_atom):
+    atoms = np.arange(9.0).reshape(3, 3) / 4
+    given = [atoms.tolist() if by_atom else atoms.ravel().tolist(), None]
+    shape = pyarrow.list_(pyarrow.list_(kind)) if by_atom else pyarrow.list_(kind)
+    columns = {"coordinates": pyarrow.array(given, shape), "smiles": ["CCO", "CCO"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    for table in (
+        open_table(tmp_path / "a.parquet"),
+        table_from_frame(pandas.read_parquet(tmp_path / "a.parquet")),
+    ):
+        assert table.columns == ("coordinates", "smiles")
+        with_some, without = table
+        np.testing.assert_array_equal(with_some.coordinates, atoms)
+        assert with_some.coordinates.dtype == np.float64
+        assert without.coordinates is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[1.0, 2.0], [[1.0, 2.0]] * 3, [0.0, 1.0, float("inf")], ["a", "b", "c"], [None] * 3, []],
+)
+def test_a_list_that_is_no_coordinates_is_one_of_no_atoms(given):
+    (record,) = table_from_frame(pandas.DataFrame({"smiles": ["C"], "coordinates": [given]}))
+    assert record.coordinates.shape == (0, 3)
+
+
+def test_a_column_called_coordinates_may_be_anything_else():
+    frame = pandas.DataFrame({"smiles": ["C", "N"], "coordinates": ["52.5 N 13.4 E", 7]})
+    assert [record.coordinates for record in table_from_frame(frame)] == [None, None]
+    assert [record.values[1] for record in table_from_frame(frame)] == ["52.5 N 13.4 E", 7]

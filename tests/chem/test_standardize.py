@@ -262,6 +262,33 @@ def test_flat_and_missing_coordinates_are_not_a_structure():
     assert molecule.coordinates is None
 
 
+def test_flat_coordinates_of_an_extended_smiles_are_not_a_structure():
+    flat = Standardizer()(Record(0, (), "CC |(0,0,;1.5,0,)|"))
+    assert isinstance(flat, Molecule)
+    assert flat.coordinates is None
+    assert not flat.unfit
+    deep = Standardizer()(Record(0, (), "CC |(0,0,0;1,1,1)|"))
+    assert isinstance(deep, Molecule)
+    assert deep.coordinates.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("name", STANDARDIZERS)
+def test_coordinates_beside_a_smiles_go_with_their_atoms(name):
+    places = np.arange(9.0).reshape(3, 3)
+    molecule = Standardizer(name)(Record(0, (), "O([H])CC |(0,0,;1,0,;2,0,)|", coordinates=places))
+    assert isinstance(molecule, Molecule)
+    assert molecule.canonical == "CCO"
+    assert molecule.coordinates.tolist() == places[::-1].tolist()
+    assert not molecule.unfit
+
+
+def test_coordinates_of_another_number_of_atoms_do_not_fit():
+    molecule = Standardizer()(Record(0, (), "CCO", coordinates=np.zeros((4, 3))))
+    assert isinstance(molecule, Molecule)
+    assert molecule.coordinates is None
+    assert molecule.unfit
+
+
 def test_the_record_is_left_alone():
     mol = embedded("C[CH2:4]O")
     before = mol.ToBinary(Chem.PropertyPickleOptions.AllProps)

@@ -227,13 +227,14 @@ def test_check_without_targets_looks_at_structures(cli, table):
 def test_reasons_beyond_five_are_counted_together():
     rejected = {f"reason {number}": number for number in range(1, 9)}
     summary = PredictSummary(
-        rows=1036, predicted=1000, rejected=rejected, without={"geometry": 3}, seconds=2.0
+        rows=1036, predicted=1000, rejected=rejected, without={"geometry": 3}, unfit=2, seconds=2.0
     )
     assert describe_rows(summary, "predicted") == [
         "1,036 rows: 1,000 predicted, 36 rejected, in 2.0 s (518 rows/s)",
         *(f"  {number} rejected: reason {number}" for number in (8, 7, 6, 5, 4)),
         "  6 rejected for other reasons: see the column error",
         "  3 predicted without geometry",
+        "  2 molecules with coordinates that do not fit the structure: generated instead",
     ]
 
 

@@ -15,6 +15,7 @@ from fits import frame
 from rdkit import Chem
 
 from molweave import UserError, __version__
+from molweave.cli.summary import describe_rows
 
 NUMBERS = ["active_prob", "logp_pred"]
 ROWS = frame().iloc[::4].assign(note='a "quoted", note').reset_index(drop=True)
@@ -137,6 +138,33 @@ def test_an_sdf_keeps_its_own_coordinates(spatial, tmp_path):
     positions = turned.GetConformer().GetPositions()
     turned.GetConformer().SetPositions(positions[:, [1, 2, 0]] + 5.0)
     assert spatial.predict([turned])["logp_pred"][0] == pytest.approx(found[0], abs=1e-3)
+
+
+def test_parquet_with_coordinates_is_as_good_as_an_sdf(spatial, flat, tmp_path):
+    mols = [with_coordinates("CCCCO", 1.0), with_coordinates("OC(C)CN", 2.0)]
+    places = [mol.GetConformer().GetPositions().ravel() for mol in mols]
+    smiles = ["CCCCO", "OC(C)CN", "CCCCO", "CCCCO", "C1CC"]
+    table = pd.DataFrame({"smiles": smiles, "coordinates": [*places, None, places[1][3:], [1.0]]})
+    table.to_parquet(tmp_path / "in.parquet")
+    (made,) = spatial.predict(["CCCCO"])["logp_pred"]
+    expected = [*spatial.predict(mols)["logp_pred"], made, made]
+    for data in (table, tmp_path / "in.parquet"):
+        found = spatial.predict(data)["logp_pred"][:4]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert abs(made - expected[0]) > 1e-3
+    summary = spatial.predict_file(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert (summary.unfit, summary.predicted) == (1, 4)
+    assert "  1 molecule with coordinates that do not fit the structure: generated instead" in (
+        describe_rows(summary, "predicted")
+    )
+    vectors = spatial.embed(tmp_path / "in.parquet")
+    np.testing.assert_allclose(vectors[:2], spatial.embed(mols), atol=1e-4)
+    labelled = table.assign(active=[0, 1, 0, 1, 1], logp=0.0)
+    evaluation = spatial.evaluate(labelled)
+    assert evaluation.rows.unfit == 1
+    assert evaluation.scores["logp"]["mae"] == pytest.approx(np.abs(expected).mean(), abs=1e-4)
+    unread = flat.predict_file(tmp_path / "in.parquet", tmp_path / "flat.parquet")
+    assert unread.unfit == 0
 
 
 @pytest.mark.parametrize("column", ["active_prob", "logp_pred", "missing", "error"])

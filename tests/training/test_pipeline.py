@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fits import SPLIT, TINY, frame, options, same_weights, weights
+from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
 from molweave import Predictor, UserError
@@ -17,6 +18,7 @@ from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
 from molweave.events import Events
 from molweave.training.table import read_training_table
+from molweave.wording import describe_unfit
 
 TWO = ("sequence", "graph")
 
@@ -53,6 +55,32 @@ def test_the_number_of_threads_is_recorded():
         assert fit().info()["record"]["threads"] == threads + 1
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("source", ["input", "generate", "none"])
+def test_a_fit_takes_the_coordinates_of_a_table(source):
+    places = [[float(i), 0.0, 0.0] for i in range(40)]
+    table = frame()
+    atoms = [Chem.MolFromSmiles(text).GetNumAtoms() for text in table["smiles"]]
+    table["coordinates"] = [places[:count] for count in atoms]
+    table.at[3, "coordinates"] = places[: atoms[3] + 1]
+    told: list[str] = []
+
+    class Remember(Events):
+        def message(self, text):
+            told.append(text)
+
+    views = ("graph", "geometry")
+    model = fit(table=table, events=Remember(), modalities=views, conformers=source, workers=1)
+    taken = [molecule.coordinates for molecule in model._result.data.molecules]
+    assert [len(item) if item is not None else None for item in taken[:5]] == [
+        *atoms[:3],
+        None,
+        atoms[4],
+    ]
+    assert (describe_unfit(1) in told) == (source == "input")
+    digest = model.info()["record"]["data"]["coordinates_sha256"]
+    assert (digest is not None) == (source == "input")
 
 
 def test_balance_needs_classes():

@@ -18,6 +18,7 @@ class Molecule:
             so that nothing downstream can depend on the atom numbering of the input.
         coordinates: float32 (atoms, 3) in angstrom, in the order of ``mol``, when the input row
             carried a 3D structure of its own; else None.
+        unfit: whether the row gave coordinates that do not fit its structure.
     """
 
     row: int
@@ -25,6 +26,7 @@ class Molecule:
     canonical: str
     mol: Chem.Mol
     coordinates: np.ndarray | None = None
+    unfit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """Tables in Parquet files and tables already in memory."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 from rdkit import Chem
 
 from molweave.chem.columns import check_unique, find_smiles_column
@@ -14,6 +16,10 @@ from molweave.errors import UserError
 
 if TYPE_CHECKING:
     import pandas
+
+COORDINATES = "coordinates"
+"""Column of a Parquet file or DataFrame with x, y, z of every heavy atom, in angstrom, in the order
+of the SMILES: one flat list, or a list of atoms."""
 
 _BATCH_ROWS = 4096
 
@@ -39,14 +45,14 @@ class ParquetTable(Table):
         import pyarrow
         from pyarrow import parquet
 
-        position = self.columns.index(self.smiles_column)
+        read = _RecordReader(self.columns, self.smiles_column)
         row = 0
         try:
             with parquet.ParquetFile(self._source.path) as file:
                 for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                     columns = [column.to_pylist() for column in batch.columns]
                     for values in zip(*columns, strict=True):
-                        yield record_of_values(row, values, position)
+                        yield read(row, values)
                         row += 1
         except (pyarrow.ArrowException, OSError) as error:
             raise UserError(f"{self.name}: damaged Parquet file: {error}") from error
@@ -63,9 +69,9 @@ class FrameTable(Table):
         self.smiles_column = find_smiles_column(self.columns, smiles_column, self.name)
 
     def __iter__(self) -> Iterator[Record]:
-        position = self.columns.index(self.smiles_column)
+        read = _RecordReader(self.columns, self.smiles_column)
         for row, values in enumerate(self._frame.itertuples(index=False, name=None)):
-            yield record_of_values(row, tuple(map(_python_value, values)), position)
+            yield read(row, tuple(map(_python_value, values)))
 
 
 class ListTable(Table):
@@ -89,6 +95,34 @@ class ListTable(Table):
                 yield Record(row, (text,), text, None if problem else item, problem)
             else:
                 yield record_of_values(row, (_python_value(item),), 0)
+
+
+class _RecordReader:
+    """Makes the records of a table of Python values, with the coordinates that it may hold."""
+
+    def __init__(self, columns: Sequence[str], smiles_column: str) -> None:
+        self._smiles = columns.index(smiles_column)
+        self._coordinates = columns.index(COORDINATES) if COORDINATES in columns else None
+
+    def __call__(self, row: int, values: tuple[object, ...]) -> Record:
+        record = record_of_values(row, values, self._smiles)
+        if self._coordinates is None:
+            return record
+        return replace(record, coordinates=_read_coordinates(values[self._coordinates]))
+
+
+def _read_coordinates(given: object) -> np.ndarray | None:
+    """A list as float64 (atoms, 3), of no atoms where it is not of finite numbers in threes."""
+    if not isinstance(given, list | np.ndarray):
+        return None
+    try:
+        numbers = np.asarray(list(given), dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    threes = numbers.size % 3 == 0 if numbers.ndim == 1 else numbers.shape[1:] == (3,)
+    if not threes or not np.isfinite(numbers).all():
+        numbers = np.empty(0)
+    return numbers.reshape(-1, 3)
 
 
 def record_of_values(row: int, values: tuple[object, ...], position: int) -> Record:

@@ -99,7 +99,9 @@ class Standardizer:
             return Rejected(record.row, "read", record.problem)
         try:
             with rdBase.BlockLogs():
-                canonical, mol = canonicalize(_parse(record))
+                mol = _parse(record)
+                _place(mol, record.coordinates)
+                canonical, mol = canonicalize(mol)
                 if self._extra:
                     for step in self._extra:
                         mol = _apply(step, mol)
@@ -108,7 +110,9 @@ class Standardizer:
         except _Refused as refusal:
             return Rejected(record.row, refusal.stage, refusal.reason)
         text = canonical if record.smiles is None else record.smiles
-        return Molecule(record.row, text, canonical, mol, _pop_coordinates(mol))
+        coordinates = _pop_coordinates(mol)
+        unfit = record.coordinates is not None and coordinates is None
+        return Molecule(record.row, text, canonical, mol, coordinates, unfit)
 
 
 def canonicalize(mol: Chem.Mol) -> tuple[str, Chem.Mol]:
@@ -154,6 +158,8 @@ def _parse(record: Record) -> Chem.Mol:
     too_large = describe_size(mol)
     if too_large:
         raise _Refused("parse", too_large)
+    if mol.GetNumConformers() and not mol.GetConformer().Is3D():
+        mol.RemoveAllConformers()
     if record.mol is not None or ":" in (record.smiles or ""):
         for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)
@@ -178,13 +184,21 @@ def _parse_smiles(smiles: str) -> Chem.Mol:
 
 
 def _clean_mol(mol: Chem.Mol) -> Chem.Mol:
-    if mol.GetNumConformers() and not mol.GetConformer().Is3D():
-        mol = Chem.Mol(mol)
-        mol.RemoveAllConformers()
     try:
         return Chem.RemoveHs(mol)
     except Chem.MolSanitizeException as error:
         raise _Refused("parse", describe_problems(mol)) from error
+
+
+def _place(mol: Chem.Mol, coordinates: np.ndarray | None) -> None:
+    """Give the molecule these coordinates, where they are as many as its atoms."""
+    if coordinates is None:
+        return
+    mol.RemoveAllConformers()
+    if len(coordinates) == mol.GetNumAtoms():
+        conformer = Chem.Conformer(len(coordinates))
+        conformer.SetPositions(coordinates)
+        mol.AddConformer(conformer)
 
 
 def _apply(step: Step, mol: Chem.Mol) -> Chem.Mol:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from rdkit import Chem
 
 
@@ -19,6 +20,9 @@ class Record:
             None where there is none.
         mol: the structure of an SDF record, hydrogens removed, with its conformer.
         problem: why the row could not be read (ragged row, unreadable SDF block), else None.
+        coordinates: float64 (atoms, 3) in angstrom, in the order of ``smiles``, as a column of a
+            Parquet file or DataFrame gives them; of no atoms where it holds something else; None
+            where there are none.
     """
 
     row: int
@@ -26,6 +30,7 @@ class Record:
     smiles: str | None
     mol: Chem.Mol | None = None
     problem: str | None = None
+    coordinates: np.ndarray | None = None
 
 
 class Table(ABC):

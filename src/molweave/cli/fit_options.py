@@ -18,7 +18,8 @@ Conformers = Annotated[
     option(
         "--conformers",
         DATA,
-        "input: the 3D structures of an SDF, others generated; generate: all; none.",
+        "input: the 3D structures of an SDF, or the column coordinates of Parquet; others "
+        "generated; generate: all; none.",
         "SOURCE",
         "input",
     ),

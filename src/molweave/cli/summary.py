@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from molweave.cli.values import format_duration
-from molweave.wording import counted
+from molweave.wording import counted, describe_unfit
 
 if TYPE_CHECKING:
     from molweave.inference.evaluate import Evaluation
@@ -33,6 +33,8 @@ def describe_rows(summary: "PredictSummary", done: str) -> list[str]:
     lines += [
         f"  {count:,} {done} without {modality}" for modality, count in summary.without.items()
     ]
+    if summary.unfit:
+        lines.append(f"  {describe_unfit(summary.unfit)}")
     return lines
 
 

@@ -5,17 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from rdkit import Chem, rdBase
-
 from molweave.chem.files import FORMATS, Source, open_source
 from molweave.chem.read import open_table
 from molweave.chem.table import Record
 from molweave.data.manifest import FileRecord
 from molweave.errors import UserError
-
-COORDINATES = "coordinates"
-"""Column of a Parquet file with x, y, z of every heavy atom, in the order of the SMILES."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +26,12 @@ class CorpusRow:
 
     Attributes:
         source: name of its file.
-        record: the row, with the structure and coordinates where the file gives some.
-        unusable: whether the file gives coordinates that do not fit the structure.
+        record: the row.
         after: the place of the next row.
     """
 
     source: str
     record: Record
-    unusable: bool
     after: Place
 
 
@@ -101,47 +93,10 @@ def read_rows(
     start = start or Place()
     for number, path in enumerate(files[start.file :], start=start.file):
         table = open_table(path, smiles_column=smiles_column)
-        column = table.columns.index(COORDINATES) if COORDINATES in table.columns else None
         first = start.row if number == start.file else 0
         for record in table:
-            if record.row < first:
-                continue
-            given = None if column is None else record.values[column]
-            found = record
-            if isinstance(given, list | np.ndarray):
-                found = attach_coordinates(record, given)
-            unusable = isinstance(given, list | np.ndarray) and found.mol is None
-            yield CorpusRow(path.name, found, unusable, Place(number, record.row + 1))
-
-
-def attach_coordinates(record: Record, given: list[object] | np.ndarray) -> Record:
-    """The record with its structure read and ``given`` as the conformer.
-
-    Args:
-        record: a row with a SMILES.
-        given: x, y, z of every heavy atom in the order of the SMILES, in angstrom, flat or by atom.
-
-    Returns:
-        ``record`` itself where the SMILES cannot be read or the coordinates do not fit it: another
-        number of atoms, or values that are not finite numbers.
-    """
-    if not record.smiles or record.problem is not None:
-        return record
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(record.smiles)
-    if mol is None:
-        return record
-    try:
-        positions = np.asarray(given, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        return record
-    if positions.size != 3 * mol.GetNumAtoms() or not np.isfinite(positions).all():
-        return record
-    conformer = Chem.Conformer(mol.GetNumAtoms())
-    conformer.Set3D(True)
-    conformer.SetPositions(positions.reshape(-1, 3))
-    mol.AddConformer(conformer)
-    return Record(record.row, record.values, record.smiles, mol)
+            if record.row >= first:
+                yield CorpusRow(path.name, record, Place(number, record.row + 1))
 
 
 def _is_table(path: Path) -> bool:

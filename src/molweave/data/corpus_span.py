@@ -57,7 +57,7 @@ def read_draft(
             reject(row.source, result)
             continue
         molecule, part = result
-        draft.unusable += row.unusable
+        draft.unusable += molecule.unfit
         draft.molecules.append(
             CorpusMolecule(molecule.canonical, molecule.coordinates, row.source, part)
         )

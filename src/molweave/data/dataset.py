@@ -45,6 +45,15 @@ class Featurizer:
                 f"found {self.coordinates!r}"
             )
 
+    @property
+    def takes_input(self) -> bool:
+        """Whether coordinates of the input are read, where it has some."""
+        return self._needed and self.coordinates == "input"
+
+    @property
+    def _needed(self) -> bool:
+        return any(modality.needs_conformer for modality in self.modalities)
+
     def __call__(
         self, molecules: Sequence[Molecule], progress: Progress | None = None
     ) -> list[Samples]:
@@ -59,12 +68,11 @@ class Featurizer:
         self, molecules: Sequence[Molecule], progress: Progress | None = None
     ) -> list[Conformer | None]:
         """The conformer of every molecule; None where no modality or no source asks for one."""
-        needed = any(modality.needs_conformer for modality in self.modalities)
-        if not needed or self.coordinates == "none":
+        if not self._needed or self.coordinates == "none":
             return [None] * len(molecules)
         given = [
             Conformer(molecule.coordinates, "input", None)
-            if self.coordinates == "input" and molecule.coordinates is not None
+            if self.takes_input and molecule.coordinates is not None
             else None
             for molecule in molecules
         ]

@@ -103,7 +103,7 @@ def prepare(
 
     Args:
         corpus: a table of molecules or a folder of such tables, read in the order of their names. A
-            Parquet file may have a column ``coordinates`` (`molweave.data.corpus.COORDINATES`).
+            Parquet file may have the column `molweave.chem.read_parquet.COORDINATES`.
         out: folder of the shards.
         exclude: tables whose molecules are left out, recognised by the first block of the InChIKey
             of the molecule or of its largest fragment.

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -35,6 +35,8 @@ class Row:
             model is an encoder.
         embedding: float32 (dimensions,); NaN where ``error`` is set.
         weights: float64 (modalities,); NaN where ``error`` is set.
+        unfit: whether the row gave coordinates that do not fit its structure, where the network
+            would have taken them.
     """
 
     record: Record
@@ -43,6 +45,7 @@ class Row:
     predictions: np.ndarray
     embedding: np.ndarray
     weights: np.ndarray
+    unfit: bool = False
 
 
 class Runner(Generic[ModelT]):
@@ -101,7 +104,8 @@ class Runner(Generic[ModelT]):
                 yield self._empty(record, str(result), {})
                 continue
             if outputs.usable[position]:
-                yield _row(record, lacking[position], outputs, position)
+                row = _row(record, lacking[position], outputs, position)
+                yield replace(row, unfit=result.unfit and self.featurizer.takes_input)
             else:
                 reasons = "; ".join(f"{name}: {why}" for name, why in lacking[position].items())
                 yield self._empty(record, f"featurize: {reasons}", lacking[position])

@@ -20,6 +20,7 @@ class PredictSummary:
         predicted: rows with a prediction.
         rejected: reason to number of rows without one.
         without: modality name to number of predicted rows that lack it.
+        unfit: predicted rows whose coordinates do not fit their structure and were not used.
         seconds: wall time.
     """
 
@@ -27,6 +28,7 @@ class PredictSummary:
     predicted: int
     rejected: dict[str, int]
     without: dict[str, int]
+    unfit: int
     seconds: float
 
 
@@ -38,6 +40,7 @@ class Tally:
     rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     without: Counter[str] = field(default_factory=Counter)
+    unfit: int = 0
 
     def add(self, row: Row) -> None:
         """Count one row."""
@@ -46,6 +49,7 @@ class Tally:
             self.rejected[row.error] += 1
         else:
             self.without.update(row.missing.keys())
+            self.unfit += row.unfit
 
     def summary(self) -> PredictSummary:
         """The counts so far."""
@@ -54,5 +58,6 @@ class Tally:
             predicted=self.rows - sum(self.rejected.values()),
             rejected=dict(self.rejected.most_common()),
             without=dict(self.without.most_common()),
+            unfit=self.unfit,
             seconds=time.monotonic() - self.started,
         )

@@ -36,7 +36,7 @@ from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state
 from molweave.training.table import TrainingTable, read_training_table
-from molweave.wording import counted
+from molweave.wording import counted, describe_unfit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +231,9 @@ def _make_dataset(data: TrainingTable, options: FitOptions, events: Events) -> D
     featurizer = Featurizer(
         modalities=modalities, coordinates=options.conformers, workers=options.num_workers
     )
+    unfit = sum(molecule.unfit for molecule in data.molecules)
+    if unfit and featurizer.takes_input:
+        events.message(describe_unfit(unfit))
     events.stage("conformers", len(data.molecules))
     samples = featurizer(data.molecules, events.advance)
     return Dataset(
