@@ -68,8 +68,8 @@ class _Step(nn.Module):
         terms = self.method.objectives(self.method.encode(given), given, progress)
         if not terms:
             raise UserError(
-                f"{self.method.name} has nothing to learn from without labels in this setting; leave "
-                "the changed options out, or keep a loss term above 0"
+                f"{self.method.name} has nothing to learn from without labels in this setting; "
+                "leave the changed options out, or keep a loss term above 0"
             )
         total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
         return {"loss": total, **{name: term.value for name, term in terms.items()}}
