@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.folder import check_folder, replace_folder
 from molweave.methods.pretrained import EncoderSpec, write_encoder
@@ -42,7 +43,7 @@ def pretrain(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         workers: processes that featurise ahead; 0 to do it between the steps.
         resume: go on with an interrupted run of the same command.
-        overwrite: whether ``out`` may exist.
+        overwrite: whether ``out`` may exist, and whether an interrupted run may be forgotten.
         events: told of the progress.
 
     Returns:
@@ -51,6 +52,7 @@ def pretrain(
     Raises:
         UserError: a corpus or options that cannot be used; says what to do.
     """
+    from molweave.inference.stream import pick_device
     from molweave.training.pretrain_corpus import pretrain_corpus
     from molweave.training.pretrain_options import PretrainOptions
 
@@ -64,9 +66,11 @@ def pretrain(
         device=device,
         workers=workers,
     )
+    pick_device(options.device)
     folder = Path(out)
     check_folder(folder, overwrite=overwrite or resume)
     checkpoint = folder.parent / f"{folder.name}.training"
+    _check_checkpoint(folder, checkpoint, resume=resume, overwrite=overwrite)
     result = pretrain_corpus(corpus, options, checkpoint=checkpoint, resume=resume, events=events)
     if result.first:
         from molweave.report.pretraining import write_pretraining
@@ -77,3 +81,20 @@ def pretrain(
         if result.training.stopped != "time":
             shutil.rmtree(checkpoint, ignore_errors=True)
     return result.spec
+
+
+def _check_checkpoint(folder: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to forget hours of training, or to repeat them, without being told to."""
+    from molweave.training.state import holds_state
+
+    found = holds_state(checkpoint)
+    if found and not resume and not overwrite:
+        raise UserError(
+            f"{checkpoint} holds an interrupted run; go on with it by --resume, or start afresh "
+            "with --overwrite"
+        )
+    if resume and not found and not overwrite and folder.exists():
+        raise UserError(
+            f"{folder} is there and {checkpoint} holds no interrupted run: nothing to resume; "
+            "train anew with --overwrite"
+        )

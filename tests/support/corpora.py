@@ -23,8 +23,11 @@ def chain(number: int) -> str:
     return "C" * (number + 1)
 
 
-def write_corpus(folder: Path, sizes, *, valid: int = 0) -> list[str]:
-    """One span per size; every third molecule has coordinates. The SMILES of the training part."""
+def write_corpus(folder: Path, sizes, *, valid: int = 0, placed: bool = False) -> list[str]:
+    """One span per size; every third molecule has coordinates. The SMILES of the training part.
+
+    With ``placed`` every second molecule of the validation part has some, too, else none.
+    """
     names = []
     with CorpusWriter(folder, ORIGIN) as writer:
         for number, size in enumerate(sizes):
@@ -35,7 +38,9 @@ def write_corpus(folder: Path, sizes, *, valid: int = 0) -> list[str]:
                 names.append(name)
             for extra in range(valid):
                 name = "O" * (number * valid + extra + 1)
-                draft.molecules.append(CorpusMolecule(name, None, "made up", "valid"))
+                points = np.random.default_rng(extra).normal(size=(len(name), 3)).astype(np.float32)
+                given = points if placed and extra % 2 == 0 else None
+                draft.molecules.append(CorpusMolecule(name, given, "made up", "valid"))
             writer.commit(draft)
         writer.finish()
     return names

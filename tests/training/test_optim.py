@@ -126,3 +126,24 @@ def test_the_counters_of_a_batch_norm_are_copied():
         average.update(norm)
     assert int(average.weights["num_batches_tracked"]) == 3
     assert average.weights["num_batches_tracked"] is not norm.num_batches_tracked
+
+
+def test_statistics_are_averaged_and_stored_codes_are_copied():
+    """The mean over time of a queue of codes of molecules would be the code of none."""
+
+    class Queue(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.BatchNorm1d(2)
+            self.register_buffer("codes", torch.zeros(3))
+
+    network = Queue()
+    average = WeightAverage(network, decay=0.5)
+    for value in (1.0, 4.0):
+        network.codes.fill_(value)
+        network.norm.running_mean.fill_(value)
+        average.update(network)
+    assert average.weights["codes"].tolist() == [4.0] * 3
+    first = 1 - 2 / 11
+    second = first * 3 / 12 + 4 * 9 / 12
+    assert average.weights["norm.running_mean"].tolist() == pytest.approx([second] * 2)

@@ -28,11 +28,26 @@ pretrain(
 )
 """
 
+MMSA = """
+import sys
+from molweave.pretraining import pretrain
+from tiny import SIZES
 
-def learn(shards: Path, out: Path, processes: int) -> list[dict[str, float]]:
+pretrain(
+    sys.argv[1],
+    sys.argv[2],
+    method="mmsa",
+    method_options=SIZES["mmsa"],
+    training={"epochs": 1, "batch_size": 8, "log_steps": 1, "valid_molecules": 8},
+    device="cpu",
+)
+"""
+
+
+def learn(shards: Path, out: Path, processes: int, source: str = SCRIPT) -> list[dict[str, float]]:
     """The log of a pre-training in so many processes."""
     script = out.with_suffix(".py")
-    script.write_text(SCRIPT, encoding="utf-8")
+    script.write_text(source, encoding="utf-8")
     support = Path(corpora.__file__).parent
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *(launcher if processes > 1 else [])]
@@ -68,3 +83,13 @@ def test_two_processes_learn_as_one(shards, tmp_path):
         assert found["edge"] == pytest.approx(expected["edge"], rel=0.05, abs=0.01)
     assert one[-1]["spd"] < 0.7 * one[0]["spd"], "the curves must have somewhere to go"
     assert two[-1]["valid_loss"] == pytest.approx(one[-1]["valid_loss"], rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_score_that_one_process_has_no_molecule_for(tmp_path):
+    """Every second held-out molecule has coordinates: all are in the share of the first process."""
+    shards = tmp_path / "shards"
+    corpora.write_corpus(shards, (16,), valid=8, placed=True)
+    last = learn(shards, tmp_path / "encoder", 2, MMSA)[-1]
+    assert 0 <= last["valid_graph_to_geometry"] <= 1
+    assert 0 <= last["valid_graph_to_image"] <= 1

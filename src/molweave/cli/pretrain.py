@@ -139,7 +139,9 @@ def pretrain(
                 events=display,
             )
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt("the same command with --resume goes on from here") from stop
+            raise KeyboardInterrupt(
+                "the same command with --resume goes on from the last checkpoint"
+            ) from stop
     if json:
         print_json({"encoder": out, "report": out / "report.html", **spec.to_json()})
         return

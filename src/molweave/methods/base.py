@@ -91,7 +91,7 @@ class Method(nn.Module, ABC):
         return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
 
     def monitors(self) -> dict[str, float]:
-        """Further values for the log of a pre-training, of the batches since the last call."""
+        """Further values for the log of a pre-training, of its last batches in this process."""
         return {}
 
     def learning_rate_factors(self) -> dict[str, float]:

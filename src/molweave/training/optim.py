@@ -92,8 +92,9 @@ def make_groups(
 
 
 class WeightAverage:
-    """Exponential moving average of a model's weights.
+    """Exponential moving average of a model's weights and statistics of batch normalisation.
 
+    Other buffers are copied: a mean over time of counters or of stored codes has no meaning.
     After n updates the decay in force is min(decay, (1 + n) / (10 + n)), so that early averages
     forget the initial weights.
     """
@@ -103,15 +104,21 @@ class WeightAverage:
         self.decay = decay
         self.updates = 0
         self.weights = {name: p.detach().clone() for name, p in model.state_dict().items()}
+        self._averaged = {name for name, _ in model.named_parameters()} | {
+            f"{place}.{name}".lstrip(".")
+            for place, module in model.named_modules()
+            if isinstance(module, nn.modules.batchnorm._NormBase)
+            for name in ("running_mean", "running_var")
+        }
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the average towards the current weights; counters are copied."""
+        """Move the average towards the current weights."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.decay else 0.0
         for name, value in model.state_dict().items():
             kept = self.weights[name]
-            if kept.is_floating_point():
+            if name in self._averaged:
                 kept.lerp_(value, 1 - decay)
             else:
                 kept.copy_(value)

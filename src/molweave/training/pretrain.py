@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import distributed, nn
 
 from molweave.data.batch import Batch
 from molweave.data.feed import Feed
@@ -66,6 +66,11 @@ class _Step(nn.Module):
         """Every term unweighted, and ``loss``, their weighted sum."""
         given = batch()
         terms = self.method.objectives(self.method.encode(given), given, progress)
+        if not terms:
+            raise UserError(
+                f"{self.method.name} has nothing to learn from without labels in this setting; "
+                "leave the changed options out, or keep a loss term above 0"
+            )
         total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
         return {"loss": total, **{name: term.value for name, term in terms.items()}}
 
@@ -188,8 +193,8 @@ class Pretrainer:
         terms = {name: float(self._mean(value) / count) for name, value in self.sums.items()}
         if not all(map(_finite, terms.values())):
             raise UserError(
-                f"pre-training diverged before step {state.step}: the loss is not finite; lower "
-                "learning_rate, and go on from the last checkpoint with --resume"
+                f"pre-training diverged before step {state.step}: the loss is not finite; start "
+                "afresh with a lower learning_rate"
             )
         seconds = max(state.seconds - last["seconds"], 1e-9)
         record = {
@@ -219,6 +224,7 @@ class Pretrainer:
         A score for which no molecule counts is left out.
         """
         current = self._swap_in_average()
+        self._share_buffers()
         self.method.eval()
         totals: dict[str, Tensor] = {}
 
@@ -239,10 +245,25 @@ class Pretrainer:
                     add(name, score.total, score.count)
         if current is not None:
             self.method.load_state_dict(current)
-        means = {name: self._mean(pair) for name, pair in totals.items()}
+        empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
+        means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
         return {
             f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items() if pair[1]
         }
+
+    def _share_buffers(self) -> None:
+        """Give every process the statistics of the first one, which are those that are kept."""
+        if self.fabric.world_size > 1:
+            for value in self.method.buffers():
+                distributed.broadcast(value, 0)
+
+    def _names(self, totals: Mapping[str, Tensor]) -> list[str]:
+        """What any process has counted, in the same order in all of them."""
+        found: list[list[str]] = [list(totals)]
+        if self.fabric.world_size > 1:
+            found = [[] for _ in range(self.fabric.world_size)]
+            distributed.all_gather_object(found, list(totals))
+        return list(dict.fromkeys(name for names in found for name in names))
 
     def _mean(self, value: Tensor) -> Tensor:
         """Over all processes."""

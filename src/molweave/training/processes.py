@@ -28,6 +28,11 @@ def join_processes(device: str, precision: str) -> Fabric:
             f"WORLD_SIZE {world} is no multiple of LOCAL_WORLD_SIZE {local}; start the processes "
             "with torchrun"
         )
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(
+            f"{world} processes train on the CPU or on the GPUs of their machines; found device "
+            f"{device!r}, use auto, cpu or cuda"
+        )
     on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
     if precision == "auto":
         precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"

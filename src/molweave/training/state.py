@@ -134,6 +134,12 @@ def has_state(parent: Path) -> bool:
     return any(path.parent.suffix != ".new" for path in parent.glob("*/state.json"))
 
 
+def holds_state(folder: Path) -> bool:
+    """Whether `load_folder` finds a state for ``folder``."""
+    places = (folder, folder.with_name(folder.name + ".old"))
+    return any((place / "state.json").exists() for place in places)
+
+
 def remove_state(folder: Path) -> None:
     """Forget the state in ``folder``, if there is one."""
     for suffix in ("", ".new", ".old"):
