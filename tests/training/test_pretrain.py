@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 
 import corpora
 import pytest
@@ -124,6 +125,27 @@ class Counting(Method):
 
     def objectives(self, encoding, batch, progress):
         return {"square": Term(0.5, encoding.embedding.square().mean())}
+
+
+def test_control_c_keeps_the_step_that_was_running(shards, tmp_path, monkeypatch):
+    """Between two lines of the log, and long before a checkpoint is due."""
+    chosen = options(training={"log_steps": 4})
+    alone = pretrain_corpus(shards, chosen)
+    state, step = tmp_path / "state", Pretrainer._step
+
+    def interrupted(self, batches):
+        if self.state.step == 5:
+            signal.raise_signal(signal.SIGINT)
+        step(self, batches)
+
+    monkeypatch.setattr(Pretrainer, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain_corpus(shards, chosen, checkpoint=state)
+    monkeypatch.setattr(Pretrainer, "_step", step)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert json.loads((state / "state.json").read_text())["step"] == 6
+    resumed = pretrain_corpus(shards, chosen, checkpoint=state, resume=True)
+    assert without_times(resumed.training.history) == without_times(alone.training.history)
 
 
 def test_accumulation_is_the_same_step_in_pieces(shards):

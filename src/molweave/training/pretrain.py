@@ -16,6 +16,7 @@ from molweave.data.shards import ShardedCorpus
 from molweave.errors import UserError
 from molweave.methods.base import Method
 from molweave.shapes import Tensor
+from molweave.training.interrupt import hold_interrupts
 from molweave.training.optim import WeightAverage, make_groups, warmup_cosine
 from molweave.training.pretrain_config import PretrainConfig
 from molweave.training.seed import seed_everything
@@ -131,27 +132,37 @@ class Pretrainer:
         self.sums: dict[str, Tensor] = {}
 
     def run(self, on_record: OnRecord | None = None) -> Pretraining:
-        """Train to the end; the method then holds the weights to keep."""
+        """Train to the end; the method then holds the weights to keep.
+
+        Ctrl-C takes effect after the step that is running, and leaves a checkpoint.
+        """
         self._resume()
-        started = time.monotonic()
-        before, saved, stopped = self.state.seconds, started, "epochs"
+        with hold_interrupts() as interrupted:
+            stopped = self._train(interrupted, on_record)
+        self._finish()
+        return Pretraining(self.state.history, stopped)
+
+    def _train(self, interrupted: Callable[[], bool], on_record: OnRecord | None) -> str:
+        """Step until there is a reason to stop."""
+        started = saved = time.monotonic()
+        before = self.state.seconds
         for batches in self.feed.steps(self.state.step, self.steps):
             self._step(batches)
             self.state.step += 1
-            if not self._due(self.config.log_steps):
-                continue
             now = time.monotonic()
             self.state.seconds = before + now - started
-            self._record(on_record)
-            if self._agree(now - saved >= 60 * self.config.save_minutes):
+            if self._due(self.config.log_steps):
+                self._record(on_record)
+                if self._agree(now - saved >= 60 * self.config.save_minutes):
+                    self._save()
+                    saved = now
+                limit = 60 * self.config.max_minutes
+                if limit and self.state.step < self.steps and self._agree(now - started >= limit):
+                    return "time"
+            if interrupted():
                 self._save()
-                saved = now
-            limit = 60 * self.config.max_minutes
-            if limit and self.state.step < self.steps and self._agree(now - started >= limit):
-                stopped = "time"
-                break
-        self._finish()
-        return Pretraining(self.state.history, stopped)
+                raise KeyboardInterrupt
+        return "epochs"
 
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self.steps
@@ -294,6 +305,7 @@ class Pretrainer:
         tensors: dict[str, dict[str, Tensor]] = {
             "model": dict(self.method.state_dict()),
             "optimizer": optimizer_tensors(self.optimizer),
+            "sums": self.sums,
         }
         if self.config.average:
             tensors["average"] = self.average.weights
@@ -319,6 +331,7 @@ class Pretrainer:
         self.state = _State(plain["step"], plain["seconds"], plain["history"])
         self.method.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.sums = {name: value.to(self.fabric.device) for name, value in tensors["sums"].items()}
         if self.config.average:
             self.average.weights = {
                 name: value.to(self.fabric.device) for name, value in tensors["average"].items()
