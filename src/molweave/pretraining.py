@@ -22,6 +22,7 @@ def pretrain(
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
+    pretrained: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     events: Events | None = None,
@@ -42,6 +43,7 @@ def pretrain(
         seed: of everything random.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         workers: processes that featurise ahead; 0 to do it between the steps.
+        pretrained: encoder to go on from with another recipe or corpus; None for fresh weights.
         resume: go on with an interrupted run of the same command.
         overwrite: whether ``out`` may exist, and whether an interrupted run may be forgotten.
         events: told of the progress.
@@ -65,6 +67,7 @@ def pretrain(
         seed=seed,
         device=device,
         workers=workers,
+        pretrained=pretrained,
     )
     pick_device(options.device)
     folder = Path(out)

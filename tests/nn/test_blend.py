@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from molweave.nn.fusion.blend import DISTANCE, EDGE, SPD, Shown, blend, show
+from molweave.nn.fusion.blend import DISTANCE, EDGE, SPD, Shown, blend, show, unblend
 
 PROBABILITIES = (0.2, 0.3, 0.5)
 
@@ -84,3 +84,25 @@ def test_unblended_relations_are_shown_of_all_pairs_alike(flat, spatial, placed,
     assert shown.pairs.shape == (2, 1, 1, 3)
     assert shown.pairs[:, 0, 0].tolist() == [placed, unplaced]
     assert shown.atoms[:, 0].tolist() == [placed[1:], unplaced[1:]]
+
+
+def test_whole_molecules_show_what_fine_tuning_shows():
+    """Draws below 0.2, 0.5 and 0.9 are 2D, 3D and both; the rest stays as it was blended."""
+    placed = torch.tensor([True, True, True, True, False, False])
+    draw = torch.tensor([0.1, 0.3, 0.6, 0.95, 0.3, 0.6])
+    blended = blend(
+        placed, 4, pairs=(0.2, 0.2, 0.6), spatial_atoms=0.6, symmetric=False, generator=None
+    )
+    found = unblend(blended, placed, (0.2, 0.3, 0.4), draw)
+    two, three, both = [True, True, False], [False, False, True], [True, True, True]
+    for row, expected in enumerate((two, three, both, None, two, two)):
+        if expected is None:
+            assert torch.equal(found.pairs[row], blended.pairs[row])
+            assert torch.equal(found.atoms[row], blended.atoms[row])
+            continue
+        assert (found.pairs[row] == torch.tensor(expected)).all()
+        assert (found.atoms[row] == torch.tensor(expected[1:])).all()
+    for flat, spatial, row in ((True, False, 0), (False, True, 1), (True, True, 2)):
+        plain = show(placed[row : row + 1], flat=flat, spatial=spatial)
+        assert (found.pairs[row] == plain.pairs[0]).all()
+        assert (found.atoms[row] == plain.atoms[0]).all()

@@ -307,6 +307,25 @@ def test_a_corpus_without_a_validation_part(tmp_path):
     assert not any("valid_loss" in record for record in result.training.history)
 
 
+def test_a_run_goes_on_from_an_encoder(shards, tmp_path):
+    """Its first validation is that of the encoder, but for the rounding to half precision."""
+    given = {"method": "moleblend", "method_options": SIZES["moleblend"], "device": "cpu"}
+    first = pretrain(shards, tmp_path / "first", **given, training=RECIPE)
+    still = {**RECIPE, "epochs": 1, "learning_rate": 1e-12}
+    second = pretrain(
+        shards, tmp_path / "second", **given, training=still, pretrained=str(tmp_path / "first")
+    )
+    assert second.record["valid"] == pytest.approx(first.record["valid"], rel=0.02, abs=0.01)
+    assert "--from" in second.record["command"]
+    with pytest.raises(UserError, match="is an encoder of moleblend, not of dmmrl"):
+        pretrain_corpus(shards, options("dmmrl", pretrained=str(tmp_path / "first")))
+    other = options(
+        method_options={**SIZES["moleblend"], "layers": 3}, pretrained=str(tmp_path / "first")
+    )
+    with pytest.raises(UserError, match="layers"):
+        pretrain_corpus(shards, other)
+
+
 def test_divergence_is_told(shards):
     with pytest.raises(UserError, match="start afresh with a lower learning_rate"):
         pretrain_corpus(shards, options(training={"learning_rate": 1e12, "clip": 0}))
@@ -325,6 +344,7 @@ def test_divergence_is_told(shards):
         ({"seed": -1}, "seed must be between"),
         ({"workers": 10**6}, "workers must be between"),
         ({"method_options": {"show_spd": 0.9}}, "must add up to 1"),
+        ({"method_options": {"whole_2d": 0.6, "whole_3d": 0.6}}, "add up to 1.2; use at most 1"),
     ],
 )
 def test_options_that_make_no_sense(change, message):

@@ -33,6 +33,15 @@ def pretrain(
     preset: Annotated[
         str | None, option("--preset", MODEL, "Sizes: small, base, paper.", "NAME", "small")
     ] = None,
+    from_: Annotated[
+        str | None,
+        option(
+            "--from",
+            MODEL,
+            "Go on from an encoder of the same method and sizes, with another recipe or corpus.",
+            "ENCODER",
+        ),
+    ] = None,
     modalities: Annotated[
         list[str] | None,
         option(
@@ -108,6 +117,7 @@ def pretrain(
     """
     choices = given_only(
         preset=preset,
+        pretrained=from_,
         modalities=split_list(modalities),
         method_options=merge_options(leave_out(without), parse_pairs(set_, "--set"), "--set"),
         training=merge_options(

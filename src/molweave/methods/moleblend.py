@@ -19,7 +19,7 @@ from molweave.modalities import relations
 from molweave.modalities.geometry import GeometryPart
 from molweave.modalities.relations import RelationsPart
 from molweave.nn.encoders.pair_transformer import PairTransformer
-from molweave.nn.fusion.blend import blend, show
+from molweave.nn.fusion.blend import blend, show, unblend
 from molweave.nn.objectives.score import Score
 from molweave.nn.pair_bias import DistanceBias, PathBias
 from molweave.nn.pairs import pad_pairs, runs
@@ -121,6 +121,9 @@ class MoleBLEND(Method):
             symmetric=config.symmetric,
             generator=generator,
         )
+        if any(config.whole):
+            draw = torch.rand(len(placed), device=positions.device, generator=generator)
+            shown = unblend(shown, placed, config.whole, draw)
         noise = config.noise * torch.randn(
             pairs.positions.shape, device=positions.device, generator=generator
         )

@@ -14,7 +14,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
 """What a network reads, and the modalities that it takes."""
 
 _COUNTS = ("layers", "heads", "feed_forward")
-_PROBABILITIES = ("show_spd", "show_edge", "show_distance", "show_spatial_atom")
+_WHOLE = ("whole_2d", "whole_3d", "whole_both")
+_PROBABILITIES = ("show_spd", "show_edge", "show_distance", "show_spatial_atom", *_WHOLE)
 _TERMS = ("spd", "edge", "distance", "denoise")
 
 
@@ -39,6 +40,10 @@ class MoleBLENDConfig:
         show_edge: probability that it shows the bonds of its path.
         show_distance: probability that it shows its distance.
         show_spatial_atom: probability that an atom shows its 3D feature, else its 2D feature.
+        whole_2d: probability that a molecule shows all its 2D relations instead of a blend, as in
+            fine-tuning with ``2d``.
+        whole_3d: probability that it shows all its distances, as with ``3d``.
+        whole_both: probability that it shows everything, as with ``both``.
         symmetric: draw once for both directions of a pair.
         noise: standard deviation of the noise on the coordinates, in angstrom.
         spd: weight of the recovery of the shortest-path distance.
@@ -61,6 +66,9 @@ class MoleBLENDConfig:
     show_edge: float = 0.2
     show_distance: float = 0.6
     show_spatial_atom: float = 0.6
+    whole_2d: float = 0.0
+    whole_3d: float = 0.0
+    whole_both: float = 0.0
     symmetric: bool = False
     noise: float = 0.2
     spd: float = 1.0
@@ -84,6 +92,11 @@ class MoleBLENDConfig:
     def shown(self) -> tuple[float, float, float]:
         """The probabilities of the three relations of a pair."""
         return (self.show_spd, self.show_edge, self.show_distance)
+
+    @property
+    def whole(self) -> tuple[float, float, float]:
+        """The probabilities that a molecule shows all of 2D, of 3D, or of both."""
+        return (self.whole_2d, self.whole_3d, self.whole_both)
 
     def _check_numbers(self) -> None:
         for names, lowest in (
@@ -113,6 +126,10 @@ class MoleBLENDConfig:
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is a probability; found {getattr(self, name)}")
+        if sum(self.whole) > 1:
+            raise UserError(
+                f"whole_2d, whole_3d and whole_both add up to {sum(self.whole):g}; use at most 1"
+            )
         if not math.isclose(sum(self.shown), 1.0, abs_tol=1e-6):
             spd, edge, distance = self.shown
             raise UserError(

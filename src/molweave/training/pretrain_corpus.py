@@ -16,7 +16,7 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.base import Method
 from molweave.methods.config import to_plain
-from molweave.methods.pretrained import EncoderSpec
+from molweave.methods.pretrained import EncoderSpec, find_encoder, read_encoder
 from molweave.training.pretrain import Pretrainer, Pretraining
 from molweave.training.pretrain_options import PretrainOptions
 from molweave.training.processes import join_processes
@@ -79,12 +79,14 @@ def pretrain_corpus(
     events = (events if first else None) or Events()
     seed_everything(options.seed)
     method: Method = options.entry.method(config)
+    origin = _start_from(options, method)
     identity = {
         "corpus": _digest(corpus),
         "method": options.method,
         **{f"method.{name}": value for name, value in to_plain(config).items()},
         **{f"training.{k}": v for k, v in to_plain(recipe).items() if k not in _CLOCKS},
         "seed": options.seed,
+        "from": origin,
         "processes": fabric.world_size,
     }
     trainer = Pretrainer(
@@ -104,6 +106,19 @@ def pretrain_corpus(
     training = trainer.run(events.record)
     spec = _make_spec(options, corpus, training, fabric.world_size, str(fabric.device.type))
     return PretrainResult(spec, method, training, first)
+
+
+def _start_from(options: PretrainOptions, method: Method) -> str:
+    """Give ``method`` the weights of the encoder asked for, and its digest; empty for none."""
+    if options.pretrained is None:
+        return ""
+    encoder = read_encoder(find_encoder(options.pretrained))
+    if encoder.spec.method != options.method:
+        raise UserError(
+            f"{options.pretrained} is an encoder of {encoder.spec.method}, not of {options.method}"
+        )
+    encoder.load_into(method, to_plain(options.method_config))
+    return encoder.sha256
 
 
 def _digest(corpus: ShardedCorpus) -> str:

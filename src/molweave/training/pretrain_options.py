@@ -25,6 +25,8 @@ class PretrainOptions:
         seed: of the initial weights, the order of the molecules and all that is random.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         workers: processes that featurise ahead; 0 to do it between the steps.
+        pretrained: folder or name of an encoder of this method and these sizes to go on from, with
+            a recipe of its own; None for fresh weights.
     """
 
     method: str
@@ -35,6 +37,7 @@ class PretrainOptions:
     seed: int = 0
     device: str = "auto"
     workers: int = 0
+    pretrained: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built, before the corpus is read."""
@@ -73,6 +76,8 @@ class PretrainOptions:
     def command(self, corpus: str) -> str:
         """The command line that makes the same encoder, naming only what differs from defaults."""
         words = ["molweave", "pretrain", corpus, "--method", self.method]
+        if self.pretrained is not None:
+            words += ["--from", self.pretrained]
         default = PretrainOptions(method=self.method)
         for name in ("preset", "seed"):
             if getattr(self, name) != getattr(default, name):

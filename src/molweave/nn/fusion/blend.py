@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from molweave.shapes import Bool, Int, Tensor
+from molweave.shapes import Bool, Float, Int, Tensor
 
 SPD, EDGE, DISTANCE = range(3)
 """The relations of a pair, in the order of `Shown.pairs`."""
@@ -74,6 +74,31 @@ def blend(
     three = torch.rand(count, size, device=device, generator=generator) < spatial_atoms
     three = three & placed[:, None]
     return Shown(pairs=_one_hot(choice), atoms=torch.stack([~three, three], dim=-1))
+
+
+def unblend(
+    shown: Shown, placed: Bool[Tensor, " N"], whole: Sequence[float], draw: Float[Tensor, " N"]
+) -> Shown:
+    """Show some molecules as fine-tuning does: all of 2D, all of 3D, or everything of every pair.
+
+    Args:
+        shown: a blend.
+        placed: which molecules have a conformer; the others show 2D where 3D was drawn.
+        whole: the three probabilities; with the rest a molecule stays blended.
+        draw: of each molecule, between 0 and 1.
+    """
+    edges = torch.tensor(whole, device=draw.device).cumsum(0)
+    mode = (draw[:, None] >= edges).sum(1)
+    flat, spatial = (mode == 0) | (mode == 2), (mode == 1) | (mode == 2)
+    three = spatial & placed
+    two = flat | (spatial & ~placed)
+    blended = (mode == len(whole))[:, None, None]
+    pairs = torch.stack([two, two, three], dim=1)[:, None, None]
+    atoms = torch.stack([two, three], dim=1)[:, None]
+    return Shown(
+        pairs=torch.where(blended[..., None], shown.pairs, pairs),
+        atoms=torch.where(blended, shown.atoms, atoms),
+    )
 
 
 def _one_hot(choice: Int[Tensor, "N n n"]) -> Bool[Tensor, "N n n 3"]:
