@@ -111,7 +111,7 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
         epochs=60, batch_size=32, optimizer="adam", learning_rate=5e-5, weight_decay=1e-5
     ),
     ("moleblend", FINETUNE): TrainConfig(
-        epochs=40, batch_size=32, learning_rate=2e-4, layer_decay=0.8
+        epochs=40, batch_size=32, learning_rate=5e-4, layer_decay=0.9
     ),
     ("moleblend", PROBE): _PROBE,
 }
