@@ -15,7 +15,7 @@ from molweave.methods import METHODS
 from molweave.methods.config import to_plain
 from molweave.methods.pretrained import EncoderSpec, PretrainedEncoder, write_encoder
 
-PRESETS = {"moleblend": "small", "dmmrl": "paper"}
+PRESETS = {"moleblend": "small", "dmmrl": "paper", "mmsa": "small"}
 
 
 @cache
