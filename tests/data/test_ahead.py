@@ -1,28 +1,10 @@
 """Worker processes: order, Ctrl-C and a kill."""
 
-import os
-import signal
-
 import pytest
+from jobs import double, interrupted, vanish
 
 from molweave.data.ahead import Ahead
 from molweave.errors import UserError
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def vanish(number: int) -> int:
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def interrupted(number: int) -> int:
-    """What Ctrl-C in a terminal sends to every process of the group."""
-    os.kill(os.getpid(), signal.SIGINT)
-    return number
 
 
 def test_results_come_in_the_order_of_the_jobs():

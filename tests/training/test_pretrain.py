@@ -127,6 +127,15 @@ class Counting(Method):
         return {"square": Term(0.5, encoding.embedding.square().mean())}
 
 
+@pytest.fixture
+def _interruptible():
+    """Ctrl-C as in a terminal, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_control_c_keeps_the_step_that_was_running(shards, tmp_path, monkeypatch):
     """Between two lines of the log, and long before a checkpoint is due."""
     chosen = options(training={"log_steps": 4})
