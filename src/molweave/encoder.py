@@ -1,14 +1,11 @@
 """The facade of a pre-trained encoder: molecules in, vectors out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from molweave.events import Events
-from molweave.inference.embed import embed_array, embed_file
-from molweave.inference.source import molecules_of, row_counter, table_to_write
+from molweave.inference.embeds import Embeds
 from molweave.inference.stream import Runner
-from molweave.inference.summary import PredictSummary
 from molweave.methods.pretrained import (
     EncoderModel,
     PretrainedEncoder,
@@ -16,12 +13,8 @@ from molweave.methods.pretrained import (
     read_encoder,
 )
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
 
-
-class Encoder:
+class Encoder(Embeds):
     """A pre-trained encoder, which embeds molecules without having been fitted on any label.
 
     Example:
@@ -62,34 +55,6 @@ class Encoder:
         """
         pretrained = read_encoder(find_encoder(place))
         return cls(pretrained, changes, device=device, workers=workers)
-
-    def embed(
-        self,
-        data: "str | Path | Sequence[str] | pd.DataFrame",
-        *,
-        smiles_column: str | None = None,
-    ) -> "np.ndarray":
-        """The vector of every row: float32 (rows, d), NaN where a row was rejected.
-
-        Args:
-            data: a list of SMILES, a DataFrame, or a file.
-            smiles_column: where the SMILES are; None looks for the usual names.
-        """
-        return embed_array(self.runner, molecules_of(data, smiles_column))
-
-    def embed_file(
-        self,
-        data: "str | Path | Sequence[str] | pd.DataFrame",
-        out: str | Path,
-        *,
-        smiles_column: str | None = None,
-        overwrite: bool = False,
-        events: Events | None = None,
-    ) -> PredictSummary:
-        """Embed a table of any length into a Parquet file, in constant memory."""
-        table = table_to_write(data, out, smiles_column)
-        on_row = row_counter(events, "embedding")
-        return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
 
     @property
     def runner(self) -> Runner[EncoderModel]:

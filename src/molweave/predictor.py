@@ -11,7 +11,7 @@ from molweave.data.scores import Scores, read_scores
 from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
-from molweave.inference.embed import embed_array, embed_file
+from molweave.inference.embeds import Embeds
 from molweave.inference.evaluate import Evaluation, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.source import as_table, molecules_of, row_counter, table_to_write
@@ -23,13 +23,12 @@ from molweave.training.option_checks import explain_unknown
 from molweave.wording import counted
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from molweave.training.pipeline import FitResult
 
 
-class Predictor:
+class Predictor(Embeds):
     """A property predictor for molecules.
 
     Example:
@@ -178,29 +177,6 @@ class Predictor:
         return predict_file(
             self.runner, table, out, details=details, overwrite=overwrite, on_row=on_row
         )
-
-    def embed(
-        self,
-        data: "str | Path | Sequence[str] | pd.DataFrame",
-        *,
-        smiles_column: str | None = None,
-    ) -> "np.ndarray":
-        """The learned representation of every row: float32 (rows, d), NaN where rejected."""
-        return embed_array(self.runner, molecules_of(data, smiles_column))
-
-    def embed_file(
-        self,
-        data: "str | Path | Sequence[str] | pd.DataFrame",
-        out: str | Path,
-        *,
-        smiles_column: str | None = None,
-        overwrite: bool = False,
-        events: Events | None = None,
-    ) -> PredictSummary:
-        """Embed a table of any length into a Parquet file, in constant memory."""
-        table = table_to_write(data, out, smiles_column)
-        on_row = row_counter(events, "embedding")
-        return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
 
     def evaluate(
         self,

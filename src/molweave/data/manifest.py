@@ -56,8 +56,8 @@ class Origin:
     def changes(self, now: "Origin") -> list[str]:
         """What differs ``now``, in words; empty when nothing does."""
         return [
-            *_changed_values(self.settings, now.settings),
-            *_changed_values(self.versions, now.versions),
+            *changed_values(self.settings, now.settings),
+            *changed_values(self.versions, now.versions),
             *_changed_files(self.corpus, now.corpus, "corpus file"),
             *_changed_files(self.exclude, now.exclude, "excluded file"),
         ]
@@ -206,7 +206,8 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def _changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def changed_values(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Every name whose value is another one now, in words."""
     names = dict.fromkeys((*before, *now))
     return [
         f"{name} was {before.get(name)}, is {now.get(name)}"

@@ -39,6 +39,12 @@ class Term:
     value: Tensor
 
 
+def add_up(terms: Mapping[str, Term]) -> dict[str, Tensor]:
+    """The value of every term, unweighted, and ``loss``, their weighted sum."""
+    total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
+    return {"loss": total, **{name: term.value for name, term in terms.items()}}
+
+
 @dataclass(frozen=True)
 class Assessment:
     """What a method says of itself on held-out molecules.
@@ -97,6 +103,13 @@ class Method(nn.Module, ABC):
     def learning_rate_factors(self) -> dict[str, float]:
         """Factors on the learning rate of a pre-training, by the beginning of parameter names."""
         return {}
+
+    def objective_heads(self) -> tuple[str, ...]:
+        """Beginnings of the names of tensors that only an objective uses.
+
+        A pre-training that goes on from an encoder without such a head starts the head afresh.
+        """
+        return ()
 
     def compiled(self) -> tuple[nn.Module, ...]:
         """The modules that ``torch.compile`` makes faster; none where it does not."""

@@ -19,6 +19,7 @@ from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.events import Epoch
 from molweave.methods.apply import apply_members
+from molweave.methods.base import add_up
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import METRICS, default_metric, evaluate, resolve_metric
 from molweave.shapes import Tensor
@@ -64,11 +65,21 @@ def make_fabric(device: str, precision: str) -> Fabric:
     """One device of the asked kind; ``auto`` takes a GPU where there is one."""
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     accelerator, _, index = device.partition(":")
-    if precision == "auto":
-        on_gpu = accelerator in ("auto", "cuda") and torch.cuda.is_available()
-        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
     devices = [int(index)] if index else 1
-    return Fabric(accelerator=accelerator, devices=devices, precision=precision)  # type: ignore[arg-type]
+    chosen = choose_precision(precision, on_gpu=can_use_gpu(accelerator))
+    return Fabric(accelerator=accelerator, devices=devices, precision=chosen)  # type: ignore[arg-type]
+
+
+def can_use_gpu(accelerator: str) -> bool:
+    """Whether ``auto`` or the name of a kind of device means a GPU here."""
+    return accelerator in ("auto", "cuda") and torch.cuda.is_available()
+
+
+def choose_precision(name: str, *, on_gpu: bool) -> str:
+    """A name of fabric's for ``auto``: bf16 on a GPU that has it, else single precision."""
+    if name != "auto":
+        return name
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
 
 
 def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarray) -> str:
@@ -116,8 +127,7 @@ class TrainingStep(nn.Module):
     def forward(self, batch: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
         """Every term unweighted, and ``loss``, their weighted sum."""
         terms = self.model(batch(), progress)
-        total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
-        return {"loss": total, **{name: term.value for name, term in terms.items()}}
+        return add_up(terms)
 
 
 class Trainer:
@@ -257,11 +267,11 @@ class Trainer:
 
     def _validate(self, record: dict[str, float]) -> None:
         """Score the validation part with the averaged weights and keep the best of them."""
-        current: dict[str, Tensor] | None = None
-        if self.config.average:
-            current = {name: value.clone() for name, value in self.model.state_dict().items()}
-            self.model.load_state_dict(self.average.weights)
-        score = self._score(record)
+        with self.average.applied(self.model):
+            self._choose(self._score(record))
+
+    def _choose(self, score: float) -> None:
+        """Keep the weights in the model where no epoch before scored better."""
         if self.state.best_score is None or score > self.state.best_score:
             self.state.gain_epoch = self.state.epoch
         if self.state.best_score is None or score >= self.state.best_score:
@@ -271,8 +281,6 @@ class Trainer:
                 name: value.detach().cpu().clone()
                 for name, value in self.model.state_dict().items()
             }
-        if current is not None:
-            self.model.load_state_dict(current)
 
     def _score(self, record: dict[str, float]) -> float:
         """The validation score, larger is better, noted in ``record``."""
@@ -309,11 +317,7 @@ class Trainer:
         restore_optimizer(self.optimizer, found.tensors["optimizer"])
         self.fabric.strategy.precision.load_state_dict(found.precision)
         if self.config.average:
-            self.average.weights = {
-                name: value.to(self.fabric.device)
-                for name, value in found.tensors["average"].items()
-            }
-            self.average.updates = found.epoch * self.steps_per_epoch
+            self.average.restore(found.tensors["average"], found.epoch * self.steps_per_epoch)
 
 
 def _mixed_loss(model: PropertyModel, predictions: np.ndarray, targets: np.ndarray) -> float:

@@ -1,12 +1,14 @@
 """Optimisers, learning-rate schedules and the moving average of weights."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from molweave.shapes import Tensor
 from molweave.training.config import TrainConfig
 
 
@@ -53,17 +55,20 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
         if step < warmup:
             return peak * (0.5 + 0.5 * (step + 1) / warmup)
         return peak * max(0.5, math.sqrt(warmup / (step + 1)))
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+    return _cosine(peak, step, warmup, total)
 
 
 def warmup_cosine(peak: float, step: int, steps: int, warmup: float) -> float:
     """The rate of the 0-based step: linear over the share ``warmup``, then half a cosine to 0."""
     first = max(1, round(warmup * steps))
-    if step < first:
-        return peak * (step + 1) / first
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - first) / max(1, steps - first)))
+    return _cosine(peak, step, first, max(first + 1, steps))
+
+
+def _cosine(peak: float, step: int, warmup: int, total: int) -> float:
+    """Linear over ``warmup`` steps, then half a cosine to 0 at ``total``."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
 def make_groups(
@@ -122,3 +127,21 @@ class WeightAverage:
                 kept.lerp_(value, 1 - decay)
             else:
                 kept.copy_(value)
+
+    def restore(self, weights: Mapping[str, Tensor], updates: int) -> None:
+        """Go on from what ``weights`` was after so many updates."""
+        self.weights = {
+            name: value.to(self.weights[name].device) for name, value in weights.items()
+        }
+        self.updates = updates
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """In the block the model holds the average, after it its own weights again."""
+        if not self.decay:
+            yield
+            return
+        current = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.weights)
+        yield
+        model.load_state_dict(current)

@@ -12,7 +12,7 @@ from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
 from molweave.data.targets import check_kind
 from molweave.errors import UserError
-from molweave.methods import METHODS
+from molweave.methods import METHODS, MethodEntry
 from molweave.training.config import TrainConfig
 from molweave.training.splitting import check_choice
 
@@ -38,6 +38,26 @@ def check_kinds_of_values(values: Mapping[str, Any]) -> None:
                 raise UserError(f"{name} must be a whole number; found {value!r}")
         elif not isinstance(value, str):
             raise UserError(f"{name} must be a name in quotes; found {value!r}")
+
+
+def check_preset(entry: MethodEntry, method: str, preset: str) -> None:
+    """Refuse a preset that the method does not have.
+
+    Raises:
+        UserError: it has not.
+    """
+    if preset not in entry.presets:
+        raise UserError(f"{method} has the presets {', '.join(entry.presets)}; found {preset!r}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that not every generator takes.
+
+    Raises:
+        UserError: it is negative or has more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed must be between 0 and {2**32 - 1}; found {seed}")
 
 
 def check_names(

@@ -22,8 +22,11 @@ from molweave.training.config import FINETUNE, PROBE, TRAIN_PRESETS, TrainConfig
 from molweave.training.option_checks import (
     check_kinds_of_values,
     check_names,
+    check_preset,
+    check_seed,
     refuse_between_views,
 )
+from molweave.training.recorded import setting_words
 
 _FEW_TASKS = 2
 
@@ -78,14 +81,9 @@ class FitOptions:
         )
         if self.ensemble < 1:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
+        check_seed(self.seed)
         self._check_encoder()
-        if self.preset_name not in self.entry.presets:
-            raise UserError(
-                f"{self.method_name} has the presets {', '.join(self.entry.presets)}; "
-                f"found {self.preset!r}"
-            )
+        check_preset(self.entry, self.method_name, self.preset_name)
         check_names(self.split, self.standardize, self.conformers, self.kinds)
         _ = self.train_config
         refuse_between_views(self.method_options, self.method_config.modalities)
@@ -197,19 +195,11 @@ class FitOptions:
             value = getattr(self, name)
             if value != getattr(default, name):
                 words += _split_flags(value) if name == "split" else [f"--{name}", str(value)]
-        if self.modalities is not None:
-            words += ["--modalities", ",".join(self.modalities)]
-        for flag, changes in (("--set", self.method_options), ("--train", self.training)):
-            for name, value in changes.items():
-                words += [flag, f"{name}={_plain(value)}"]
+        words += setting_words(self.modalities, self.method_options, self.training)
         kinds = {self.kinds: ""} if isinstance(self.kinds, str) else self.kinds or {}
         for name, kind in kinds.items():
             words += ["--kind", f"{name}={kind}" if kind else name]
         return shlex.join([*words, "--out", "model"])
-
-
-def _plain(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _split_flags(split: str) -> list[str]:

@@ -12,12 +12,13 @@ from torch import distributed, nn
 
 from molweave.data.batch import Batch
 from molweave.data.feed import Feed
+from molweave.data.manifest import changed_values
 from molweave.data.shards import ShardedCorpus
 from molweave.errors import UserError
-from molweave.methods.base import Method
+from molweave.methods.base import Method, add_up
 from molweave.shapes import Tensor
 from molweave.training.interrupt import hold_interrupts
-from molweave.training.optim import WeightAverage, make_groups, warmup_cosine
+from molweave.training.optim import WeightAverage, make_groups, set_rate, warmup_cosine
 from molweave.training.pretrain_config import PretrainConfig
 from molweave.training.seed import seed_everything
 from molweave.training.state import (
@@ -72,8 +73,7 @@ class _Step(nn.Module):
                 f"{self.method.name} has nothing to learn from without labels in this setting; "
                 "leave the changed options out, or keep a loss term above 0"
             )
-        total = torch.stack([term.weight * term.value for term in terms.values()]).sum()
-        return {"loss": total, **{name: term.value for name, term in terms.items()}}
+        return add_up(terms)
 
 
 class Pretrainer:
@@ -176,8 +176,7 @@ class Pretrainer:
         step, config = self.state.step, self.config
         seed_everything(self.seed, step * self.fabric.world_size + self.fabric.global_rank)
         rate = warmup_cosine(config.learning_rate, step, self.steps, config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
+        set_rate(self.optimizer, rate)
         self.wrapped.train()
         for number, given in enumerate(batches, start=1):
             batch = given.to(self.fabric.device)
@@ -234,8 +233,17 @@ class Pretrainer:
 
         A score for which no molecule counts is left out.
         """
-        current = self._swap_in_average()
-        self._share_buffers()
+        with self.average.applied(self.method):
+            self._share_buffers()
+            totals = self._assess()
+        empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
+        means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
+        return {
+            f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items() if pair[1]
+        }
+
+    def _assess(self) -> dict[str, Tensor]:
+        """Sum and count of every term and score over this process's held-out molecules."""
         self.method.eval()
         totals: dict[str, Tensor] = {}
 
@@ -254,13 +262,7 @@ class Pretrainer:
                 add("loss", 0 * size, size)
                 for name, score in found.scores.items():
                     add(name, score.total, score.count)
-        if current is not None:
-            self.method.load_state_dict(current)
-        empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
-        means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
-        return {
-            f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items() if pair[1]
-        }
+        return totals
 
     def _share_buffers(self) -> None:
         """Give every process the statistics of the first one, which are those that are kept."""
@@ -282,21 +284,14 @@ class Pretrainer:
         assert isinstance(found, Tensor)  # noqa: S101 - fabric gives back what it took
         return found
 
-    def _swap_in_average(self) -> dict[str, Tensor] | None:
-        """Put the averaged weights in place and give back the current ones, if there are two."""
-        if not self.config.average:
-            return None
-        current = {name: value.clone() for name, value in self.method.state_dict().items()}
-        self.method.load_state_dict(self.average.weights)
-        return current
-
     def _finish(self) -> None:
         """Keep the state, score what has not been scored, and leave the weights to keep."""
         history = self.state.history
         if self.config.valid_molecules and history and "valid_loss" not in history[-1]:
             history[-1] |= self._validate()
         self._save()
-        self._swap_in_average()
+        if self.config.average:
+            self.method.load_state_dict(self.average.weights)
         self.method.eval()
 
     def _save(self) -> None:
@@ -333,10 +328,7 @@ class Pretrainer:
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.sums = {name: value.to(self.fabric.device) for name, value in tensors["sums"].items()}
         if self.config.average:
-            self.average.weights = {
-                name: value.to(self.fabric.device) for name, value in tensors["average"].items()
-            }
-            self.average.updates = self.state.step
+            self.average.restore(tensors["average"], self.state.step)
 
 
 def _finite(value: float) -> bool:
@@ -355,12 +347,7 @@ def _check_identity(
     before: Mapping[str, Any], now: Mapping[str, Any], checkpoint: Path | None
 ) -> None:
     """Refuse to go on with another corpus, network, recipe or number of processes."""
-    changed = [
-        f"{name} was {before.get(name)}, is {now.get(name)}"
-        for name in dict.fromkeys((*before, *now))
-        if before.get(name) != now.get(name)
-    ]
-    if changed:
+    if changed := changed_values(before, now):
         raise UserError(
             f"{checkpoint} is the checkpoint of another run: {'; '.join(changed)}; use the same "
             "command as before, or start afresh without --resume"

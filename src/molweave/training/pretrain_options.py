@@ -9,7 +9,9 @@ from typing import Any
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
+from molweave.training.option_checks import check_preset, check_seed
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
+from molweave.training.recorded import setting_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +45,8 @@ class PretrainOptions:
         """Refuse what cannot be built, before the corpus is read."""
         if self.method not in METHODS:
             raise UserError(f"unknown method {self.method!r}; known: {', '.join(METHODS)}")
-        if self.preset not in self.entry.presets:
-            raise UserError(
-                f"{self.method} has the presets {', '.join(self.entry.presets)}; "
-                f"found {self.preset!r}"
-            )
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"seed must be between 0 and {2**32 - 1}; found {self.seed}")
+        check_preset(self.entry, self.method, self.preset)
+        check_seed(self.seed)
         if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
         _ = self.method_config, self.train_config
@@ -82,9 +79,5 @@ class PretrainOptions:
         for name in ("preset", "seed"):
             if getattr(self, name) != getattr(default, name):
                 words += [f"--{name}", str(getattr(self, name))]
-        if self.modalities is not None:
-            words += ["--modalities", ",".join(self.modalities)]
-        for flag, changes in (("--set", self.method_options), ("--train", self.training)):
-            for name, value in changes.items():
-                words += [flag, f"{name}={value}"]
+        words += setting_words(self.modalities, self.method_options, self.training)
         return shlex.join([*words, "--out", "encoder"])

@@ -2,12 +2,11 @@
 
 import os
 
-import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from molweave.errors import UserError
-from molweave.training.finetune import make_fabric
+from molweave.training.finetune import can_use_gpu, choose_precision, make_fabric
 
 
 def join_processes(device: str, precision: str) -> Fabric:
@@ -33,14 +32,12 @@ def join_processes(device: str, precision: str) -> Fabric:
             f"{world} processes train on the CPU or on the GPUs of their machines; found device "
             f"{device!r}, use auto, cpu or cuda"
         )
-    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
-    if precision == "auto":
-        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    on_gpu = can_use_gpu(device)
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=local,
         num_nodes=world // local,
-        precision=precision,  # type: ignore[arg-type]
+        precision=choose_precision(precision, on_gpu=on_gpu),  # type: ignore[arg-type]
         strategy=DDPStrategy(
             process_group_backend="nccl" if on_gpu else "gloo", find_unused_parameters=True
         ),

@@ -131,7 +131,7 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
 
 def has_state(parent: Path) -> bool:
     """Whether a folder in ``parent`` holds the state of a run, whichever."""
-    return any(path.parent.suffix != ".new" for path in parent.glob("*/state.json"))
+    return any(holds_state(folder) for folder in parent.glob("*") if folder.suffix != ".new")
 
 
 def holds_state(folder: Path) -> bool:
