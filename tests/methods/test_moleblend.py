@@ -23,7 +23,7 @@ from molweave.errors import UserError
 from molweave.methods import METHODS, moleblend
 from molweave.methods.config import replace_fields
 from molweave.methods.moleblend import MoleBLEND
-from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, MoleBLENDConfig
+from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, TERMS, MoleBLENDConfig
 from molweave.methods.moleblend_recovery import BlendedEncoding
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import evaluate
@@ -35,7 +35,9 @@ def build(**changes: Any) -> MoleBLEND:
 
 
 def blending(**changes: Any) -> MoleBLEND:
-    return build(views="blend", **changes)
+    """A network that blends every molecule, unless told otherwise."""
+    whole = dict.fromkeys(("whole_2d", "whole_3d", "whole_both"), 0.0)
+    return build(views="blend", **{**whole, **changes})
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -109,7 +111,7 @@ def test_training_blends_anew_and_every_molecule_for_itself():
     assert isinstance(second, BlendedEncoding)
     assert not torch.equal(first.shown.pairs, second.shown.pairs)
     assert not torch.allclose(first.embedding[0], first.embedding[1])
-    assert set(network.objectives(first, batch, 0.0)) == {"spd", "edge", "distance", "denoise"}
+    assert set(network.objectives(first, batch, 0.0)) == set(TERMS)
 
 
 def test_noise_is_as_large_as_it_should_be_and_only_where_there_are_atoms():
@@ -132,7 +134,9 @@ def test_the_distance_to_recover_is_the_one_without_noise():
 
 def test_one_hidden_relation_is_all_that_decides():
     """Pairs that show no distance do not let the network see one; only their atoms may."""
-    network = blending(noise=0.0, denoise=0.0, show_spd=0.5, show_edge=0.5, show_distance=0.0)
+    network = blending(
+        noise=0.0, denoise=0.0, atoms=0.0, show_spd=0.5, show_edge=0.5, show_distance=0.0
+    )
     network = MoleBLEND(replace(network.config, show_spatial_atom=0.0)).eval()
     near, far = (make_batch(DRUGLIKE, flat=flat) for flat in ([], range(len(DRUGLIKE))))
     first, second = (network.blended(batch, seeded()) for batch in (near, far))
@@ -187,11 +191,18 @@ def test_no_coordinates_at_all_blends_2d_only():
 
 
 def test_a_term_of_weight_zero_has_no_head():
-    network = blending(distance=0.0, denoise=0.0).train()
+    network = blending(**dict.fromkeys(TERMS[2:], 0.0)).train()
+    assert network.modalities == ("relations", "geometry")
     batch = make_batch(DRUGLIKE)
     assert set(network.objectives(network.encode(batch), batch, 0.0)) == {"spd", "edge"}
     assert network.recovery is not None
     assert set(network.recovery.heads) == {"spd", "edge"}
+
+
+def test_the_paper_preset_is_the_papers():
+    paper = MOLEBLEND_PRESETS["paper"]
+    assert not any(paper.whole)
+    assert {name for name in TERMS if getattr(paper, name)} == set(TERMS[:4])
 
 
 def test_a_network_without_heads_recovers_nothing():
@@ -251,7 +262,7 @@ def test_memorises_32_molecules():
 def test_blending_can_accompany_a_task():
     model = model_of(tiny_config("moleblend", "small", views="blend"), method="moleblend").train()
     terms = model(make_batch(DRUGLIKE, targets=labels(len(DRUGLIKE))), 0.5)
-    assert set(terms) == {"task", "spd", "edge", "distance", "denoise"}
+    assert set(terms) == {"task", *TERMS}
     assert total(terms).isfinite()
 
 
@@ -267,6 +278,9 @@ def test_blending_can_accompany_a_task():
         ({"drop_path": 1.0}, "drop_path is a probability below 1"),
         ({"reach": 0}, "reach must be above 0"),
         ({"noise": 0}, "denoise needs noise"),
+        ({"atoms": 1, "hide_atoms": 0}, "atoms needs hide_atoms"),
+        ({"hide_atoms": 2}, "hide_atoms is a probability"),
+        ({"fingerprint": -1}, "fingerprint of at least 0"),
         ({"modalities": ("graph",)}, "unknown option 'modalities' of moleblend"),
     ],
 )

@@ -209,7 +209,7 @@ def test_the_folder_holds_the_weights_and_the_log(shards, tmp_path):
     assert lines[0].startswith("step,epoch,loss,spd,edge,distance,denoise")
     assert len(lines) == 7
     page = (out / "report.html").read_text()
-    assert page.count("<svg") == 11
+    assert page.count("<svg") == 15
     assert "src=" not in page
     card = (out / "README.md").read_text()
     assert "25 molecules to train on, 6 held out" in card
@@ -335,6 +335,23 @@ def test_a_run_goes_on_from_an_encoder(shards, tmp_path):
         pretrain_corpus(shards, other)
 
 
+def test_an_objective_that_the_encoder_does_not_know_starts_afresh(shards, tmp_path):
+    given = {"method": "moleblend", "device": "cpu", "training": RECIPE}
+    sizes = SIZES["moleblend"]
+    pretrain(shards, tmp_path / "first", **given, method_options={**sizes, "atoms": 0.0})
+    told = []
+
+    class Listen(Events):
+        def message(self, text):
+            told.append(text)
+
+    first = str(tmp_path / "first")
+    wider = {**given, "method_options": sizes, "pretrained": first, "events": Listen()}
+    second = pretrain(shards, tmp_path / "second", **wider)
+    assert "valid_atoms" in second.record["valid"]
+    assert [text for text in told if "without recovery.heads.atoms" in text]
+
+
 def test_divergence_is_told(shards):
     with pytest.raises(UserError, match="start afresh with a lower learning_rate"):
         pretrain_corpus(shards, options(training={"learning_rate": 1e12, "clip": 0}))
@@ -353,7 +370,7 @@ def test_divergence_is_told(shards):
         ({"seed": -1}, "seed must be between"),
         ({"workers": 10**6}, "workers must be between"),
         ({"method_options": {"show_spd": 0.9}}, "must add up to 1"),
-        ({"method_options": {"whole_2d": 0.6, "whole_3d": 0.6}}, "add up to 1.2; use at most 1"),
+        ({"method_options": {"whole_2d": 0.6, "whole_3d": 0.6}}, "add up to 1.3; use at most 1"),
     ],
 )
 def test_options_that_make_no_sense(change, message):

@@ -13,9 +13,10 @@ from torch import nn
 
 from molweave.data.batch import Batch
 from molweave.methods.base import Assessment, Encoding, Method, Term
-from molweave.methods.moleblend_config import MoleBLENDConfig
+from molweave.methods.moleblend_config import VIEWS, MoleBLENDConfig
 from molweave.methods.moleblend_recovery import BlendedEncoding, Recovery
-from molweave.modalities import relations
+from molweave.modalities import descriptors, relations
+from molweave.modalities.descriptors import DescriptorsPart
 from molweave.modalities.geometry import GeometryPart
 from molweave.modalities.relations import RelationsPart
 from molweave.nn.encoders.pair_transformer import PairTransformer
@@ -23,7 +24,7 @@ from molweave.nn.fusion.blend import blend, show, unblend
 from molweave.nn.objectives.score import Score
 from molweave.nn.pair_bias import DistanceBias, PathBias
 from molweave.nn.pairs import pad_pairs, runs
-from molweave.shapes import Bool, Float, Tensor
+from molweave.shapes import Bool, Float, Int, Tensor
 
 PAIR_BUDGET = 2**18
 """Padded pairs that are encoded at once: one large molecule does not make its batch mates large."""
@@ -70,6 +71,9 @@ class MoleBLEND(Method):
     .. math:: \lambda_{spd} L_{spd} + \lambda_{edge} L_{edge} + \lambda_{distance} L_{distance}
         + \lambda_{denoise} L_{denoise}
 
+    and, beyond the paper, the features of hidden atoms and descriptors of the molecule (see
+    `Recovery`).
+
     Otherwise relations are read as they are, nothing is random but dropout, and there are no
     objectives. The embedding is the state of the virtual graph token.
     """
@@ -82,6 +86,7 @@ class MoleBLEND(Method):
         super().__init__()
         self.config = config
         self.modalities = config.modalities
+        self.read = VIEWS[config.views]
         self.embedding_dim = config.width
         self.encoder = build_encoder(config)
         self.recovery = Recovery(config) if config.views == "blend" else None
@@ -101,7 +106,7 @@ class MoleBLEND(Method):
             pairs = pad_pairs(part, positions, placed, run)
             shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
             graphs.append(self.encoder.graph(pairs, shown))
-        return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
+        return Encoding(torch.cat(graphs), self.read, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
         """Encode a random blend of the relations; validation of a pre-training calls it directly.
@@ -128,14 +133,27 @@ class MoleBLEND(Method):
             pairs.positions.shape, device=positions.device, generator=generator
         )
         noise = noise * (pairs.real & placed[:, None])[..., None]
-        states = self.encoder(replace(pairs, positions=pairs.positions + noise), shown)
+        hidden = torch.zeros_like(pairs.real)
+        if config.atoms > 0:
+            draw = torch.rand(pairs.real.shape, device=positions.device, generator=generator)
+            hidden = (draw < config.hide_atoms) & pairs.real
+        seen = replace(
+            pairs,
+            positions=pairs.positions + noise,
+            atoms=torch.where(hidden[..., None], _hidden_atom(pairs.atoms), pairs.atoms),
+        )
+        states = self.encoder(seen, shown)
+        described, has_description = self._description(batch)
         return BlendedEncoding(
             embedding=states.graph,
-            modalities=self.modalities,
+            modalities=self.read,
             weights=self._weights(batch),
             pairs=pairs,
             shown=shown,
             noise=noise,
+            hidden=hidden,
+            described=described,
+            has_description=has_description,
             states=states,
         )
 
@@ -162,6 +180,11 @@ class MoleBLEND(Method):
         encoding = self.blended(batch, generator)
         return Assessment(self.recovery.terms(encoding), self.recovery.scores(encoding))
 
+    def objective_heads(self) -> tuple[str, ...]:
+        """The heads of the recovery."""
+        heads = () if self.recovery is None else tuple(self.recovery.heads)
+        return tuple(f"recovery.heads.{name}." for name in heads)
+
     def compiled(self) -> tuple[nn.Module, ...]:
         """The layers of the Transformer."""
         return tuple(self.encoder.layers)
@@ -182,7 +205,7 @@ class MoleBLEND(Method):
         """Relations, positions of all atoms (0 where there are none), and who has positions."""
         part = cast(RelationsPart, batch.parts["relations"])
         positions = torch.zeros(len(part.atoms), 3, device=part.atoms.device)
-        if "geometry" not in self.modalities or "geometry" not in batch.parts:
+        if "geometry" not in self.read or "geometry" not in batch.parts:
             return part, positions, torch.zeros_like(batch.present["relations"])
         placed = batch.present["geometry"]
         sizes = torch.tensor(part.sizes, device=placed.device)
@@ -190,6 +213,23 @@ class MoleBLEND(Method):
         found = cast(GeometryPart, batch.parts["geometry"]).positions
         return part, positions.masked_scatter(owned[:, None], found), placed
 
+    def _description(self, batch: Batch) -> tuple[Float[Tensor, "B D"], Bool[Tensor, " B"]]:
+        """The descriptors to predict, 0 where there are none, and who has some."""
+        values = torch.zeros(batch.size, descriptors.WIDTH, device=batch.rows.device)
+        if not self.config.describes or "descriptors" not in batch.parts:
+            return values, torch.zeros_like(batch.present["relations"])
+        there = batch.present["descriptors"]
+        found = cast(DescriptorsPart, batch.parts["descriptors"]).values
+        return values.masked_scatter(there[:, None], found), there
+
     def _weights(self, batch: Batch) -> Float[Tensor, "B V"]:
-        present = torch.stack([batch.present[name] for name in self.modalities], dim=1).float()
+        present = torch.stack([batch.present[name] for name in self.read], dim=1).float()
         return present / present.sum(1, keepdim=True)
+
+
+def _hidden_atom(atoms: Int[Tensor, "N n F"]) -> Int[Tensor, " F"]:
+    """What stands for an atom that is not shown: the last class of every feature.
+
+    No real atom has these classes together.
+    """
+    return atoms.new_tensor(relations.ATOM_CARDINALITIES) - 1

@@ -15,8 +15,12 @@ VIEWS: dict[str, tuple[str, ...]] = {
 
 _COUNTS = ("layers", "heads", "feed_forward")
 _WHOLE = ("whole_2d", "whole_3d", "whole_both")
-_PROBABILITIES = ("show_spd", "show_edge", "show_distance", "show_spatial_atom", *_WHOLE)
-_TERMS = ("spd", "edge", "distance", "denoise")
+_PROBABILITIES = (
+    *("show_spd", "show_edge", "show_distance", "show_spatial_atom", "hide_atoms"),
+    *_WHOLE,
+)
+TERMS = ("spd", "edge", "distance", "denoise", "atoms", "descriptors", "fingerprint")
+"""What a blending network recovers, each the field of its weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +48,16 @@ class MoleBLENDConfig:
             fine-tuning with ``2d``.
         whole_3d: probability that it shows all its distances, as with ``3d``.
         whole_both: probability that it shows everything, as with ``both``.
+        hide_atoms: probability that the features of an atom are hidden, to be recovered.
         symmetric: draw once for both directions of a pair.
         noise: standard deviation of the noise on the coordinates, in angstrom.
         spd: weight of the recovery of the shortest-path distance.
         edge: weight of the recovery of the bonds.
         distance: weight of the recovery of the distance.
         denoise: weight of the recovery of the noise.
+        atoms: weight of the recovery of hidden atoms' features.
+        descriptors: weight of the prediction of physical descriptors from the graph token.
+        fingerprint: weight of the prediction of fingerprint bits from the graph token.
     """
 
     views: str = "2d"
@@ -69,12 +77,16 @@ class MoleBLENDConfig:
     whole_2d: float = 0.0
     whole_3d: float = 0.0
     whole_both: float = 0.0
+    hide_atoms: float = 0.15
     symmetric: bool = False
     noise: float = 0.2
     spd: float = 1.0
     edge: float = 1.0
     distance: float = 1.0
     denoise: float = 1.0
+    atoms: float = 0.0
+    descriptors: float = 0.0
+    fingerprint: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -85,8 +97,13 @@ class MoleBLENDConfig:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What the views need."""
-        return VIEWS[self.views]
+        """What the views need, and what a blending network predicts."""
+        return VIEWS[self.views] + (("descriptors",) if self.describes else ())
+
+    @property
+    def describes(self) -> bool:
+        """Whether the graph token is to predict descriptors or fingerprint bits."""
+        return self.views == "blend" and self.descriptors + self.fingerprint > 0
 
     @property
     def shown(self) -> tuple[float, float, float]:
@@ -102,7 +119,7 @@ class MoleBLENDConfig:
         for names, lowest in (
             (_COUNTS, 1),
             (("width", "kernels"), 2),
-            ((*_TERMS, "noise"), 0),
+            ((*TERMS, "noise"), 0),
         ):
             for name in names:
                 if getattr(self, name) < lowest:
@@ -118,6 +135,8 @@ class MoleBLENDConfig:
             )
         if self.denoise > 0 and self.noise == 0:
             raise UserError("denoise needs noise above 0; set denoise=0 to train without noise")
+        if self.atoms > 0 and self.hide_atoms == 0:
+            raise UserError("atoms needs hide_atoms above 0; set atoms=0 to show every atom")
 
     def _check_probabilities(self) -> None:
         for name in ("encoder_dropout", "drop_path", "dropout"):
@@ -139,9 +158,18 @@ class MoleBLENDConfig:
 
 
 _PAPER = MoleBLENDConfig()
+_OURS = replace(
+    _PAPER,
+    whole_2d=0.4,
+    whole_3d=0.1,
+    whole_both=0.1,
+    atoms=1.0,
+    descriptors=1.0,
+    fingerprint=1.0,
+)
 
 MOLEBLEND_PRESETS: dict[str, MoleBLENDConfig] = {
-    "small": replace(_PAPER, width=256, layers=6, heads=8, feed_forward=512, kernels=64),
-    "base": replace(_PAPER, width=512, layers=12, heads=16, feed_forward=1024),
+    "small": replace(_OURS, width=256, layers=6, heads=8, feed_forward=512, kernels=64),
+    "base": replace(_OURS, width=512, layers=12, heads=16, feed_forward=1024),
     "paper": _PAPER,
 }

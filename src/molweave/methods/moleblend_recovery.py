@@ -5,17 +5,23 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from molweave.chem import descriptors
+from molweave.chem.descriptors import FINGERPRINT_BITS
 from molweave.methods.base import Encoding, Term
-from molweave.methods.moleblend_config import MoleBLENDConfig
+from molweave.methods.moleblend_config import TERMS, MoleBLENDConfig
 from molweave.modalities import relations
 from molweave.nn.encoders.pair_transformer import PairStates
 from molweave.nn.fusion.blend import DISTANCE, EDGE, SPD, Shown
-from molweave.nn.heads import DisplacementHead, DistanceHead, PairHead
+from molweave.nn.heads import DisplacementHead, DistanceHead, PairHead, StateHead
 from molweave.nn.objectives.relations import class_loss, denoise_loss, distance_loss
 from molweave.nn.objectives.score import Score, score
+from molweave.nn.objectives.structure import bit_loss, feature_loss, value_loss
 from molweave.nn.pairs import Pairs
 from molweave.shapes import Bool, Float, Int, Tensor
 
+PHYSICAL = len(descriptors.NAMES)
+"""How many of the values of the descriptors modality are physical descriptors, its first ones."""
+_OF_TOKEN = ("descriptors", "fingerprint")
 SPD_TARGETS = 11
 """Classes of the distance to recover: 1 to 10 bonds, and longer."""
 
@@ -28,12 +34,19 @@ class BlendedEncoding(Encoding):
         pairs: the whole molecules, without noise.
         shown: what the encoder saw of them.
         noise: what was added to the positions before; in angstrom.
+        hidden: atoms whose features the encoder did not see.
+        described: the scaled descriptors and the fingerprint counts to predict; 0 where
+            ``has_description`` is False.
+        has_description: molecules whose descriptors are known.
         states: what the encoder made of them.
     """
 
     pairs: Pairs
     shown: Shown
     noise: Float[Tensor, "N n 3"]
+    hidden: Bool[Tensor, "N n"]
+    described: Float[Tensor, "N C"]
+    has_description: Bool[Tensor, " N"]
     states: PairStates
 
 
@@ -44,22 +57,29 @@ class Recovery(nn.Module):
     cross-entropy of the joint class of each of the first five bonds of the path, over those that
     exist. ``distance``: smooth L1 error of the distance **without noise**, over pairs with
     coordinates. ``denoise``: one minus the cosine between a vector per atom and the noise on its
-    position. A term of weight 0 has no head.
+    position.
+
+    Beyond the paper, because pairs alone do not need what an atom is, and nothing of the paper's
+    reaches the graph token: ``atoms``: cross-entropy of the features of hidden atoms, the mean
+    over the features. ``descriptors``: squared error of the scaled physical descriptors.
+    ``fingerprint``: cross-entropy of the presence of every bit, both read from the token.
+
+    A term of weight 0 has no head.
     """
 
     def __init__(self, config: MoleBLENDConfig) -> None:
         """Build the heads with fresh weights."""
         super().__init__()
-        self.weights = {
-            name: getattr(config, name) for name in ("spd", "edge", "distance", "denoise")
-        }
+        self.weights = {name: getattr(config, name) for name in TERMS}
+        width = config.width
         builders: dict[str, Callable[[], nn.Module]] = {
-            "spd": lambda: PairHead(inputs=config.width, outputs=SPD_TARGETS),
-            "edge": lambda: PairHead(
-                inputs=config.width, outputs=len(relations.BONDS) * relations.HOPS
-            ),
-            "distance": lambda: DistanceHead(inputs=config.width),
-            "denoise": lambda: DisplacementHead(inputs=config.width, heads=config.heads),
+            "spd": lambda: PairHead(inputs=width, outputs=SPD_TARGETS),
+            "edge": lambda: PairHead(inputs=width, outputs=len(relations.BONDS) * relations.HOPS),
+            "distance": lambda: DistanceHead(inputs=width),
+            "denoise": lambda: DisplacementHead(inputs=width, heads=config.heads),
+            "atoms": lambda: StateHead(inputs=width, outputs=sum(relations.ATOM_CARDINALITIES)),
+            "descriptors": lambda: StateHead(inputs=width, outputs=PHYSICAL),
+            "fingerprint": lambda: StateHead(inputs=width, outputs=FINGERPRINT_BITS),
         }
         self.heads = nn.ModuleDict(
             {name: build() for name, build in builders.items() if self.weights[name] > 0}
@@ -74,6 +94,15 @@ class Recovery(nn.Module):
             "edge": lambda logits: class_loss(logits, edge_target(pairs), hops_there(pairs)),
             "distance": lambda guess: distance_loss(guess, pairs.distance, measured(pairs)),
             "denoise": lambda guess: denoise_loss(guess, encoding.noise, moved(pairs)),
+            "atoms": lambda logits: feature_loss(
+                logits, pairs.atoms, relations.ATOM_CARDINALITIES, encoding.hidden
+            ),
+            "descriptors": lambda guess: value_loss(
+                guess, encoding.described[:, :PHYSICAL], encoding.has_description
+            ),
+            "fingerprint": lambda logits: bit_loss(
+                logits, encoding.described[:, PHYSICAL:] > 0, encoding.has_description
+            ),
         }
         return {name: Term(self.weights[name], losses[name](one)) for name, one in found.items()}
 
@@ -81,7 +110,8 @@ class Recovery(nn.Module):
         """Accuracy of ``spd`` and ``edge``, mean absolute error of ``distance`` in angstrom.
 
         Each twice: ``_hidden`` over the pairs that show the relation in neither direction, and
-        ``_visible`` over the others, from which it can be copied.
+        ``_visible`` over the others, from which it can be copied. ``element_hidden`` is the
+        accuracy of the elements of hidden atoms.
         """
         pairs, found = encoding.pairs, self._recovered(encoding)
         scores: dict[str, Score] = {}
@@ -101,6 +131,10 @@ class Recovery(nn.Module):
         if "distance" in found:
             error = (found["distance"].float() - pairs.distance).abs()
             add("distance", DISTANCE, error, measured(pairs))
+        if "atoms" in found:
+            elements = found["atoms"][..., : relations.ATOM_CARDINALITIES[0]].argmax(-1)
+            right = (elements == pairs.atoms[..., 0]).float()
+            scores["element_hidden"] = score(right, encoding.hidden)
         return scores
 
     def _recovered(self, encoding: BlendedEncoding) -> dict[str, Tensor]:
@@ -114,7 +148,7 @@ class Recovery(nn.Module):
                     states.atoms, states.bias, noisy.positions, noisy.distance, pairs.different
                 )
             else:
-                found[name] = head(states.atoms)
+                found[name] = head(states.graph if name in _OF_TOKEN else states.atoms)
         if "edge" in found:
             found["edge"] = _by_hop(found["edge"])
         return found

@@ -93,21 +93,30 @@ class PretrainedEncoder:
         )
         return EncoderModel(spec, (Embedder(method).eval(),))
 
-    def load_into(self, method: Method, method_config: Mapping[str, Any]) -> None:
+    def load_into(
+        self, method: Method, method_config: Mapping[str, Any], *, fresh: tuple[str, ...] = ()
+    ) -> list[str]:
         """Give the weights to a network; tensors that it does not have are left out.
 
         Args:
             method: the network, of this encoder's method.
             method_config: its configuration, for the message.
+            fresh: beginnings of the names of tensors that keep what they are where this encoder
+                does not have them.
+
+        Returns:
+            Names of the tensors that kept what they were.
 
         Raises:
             UserError: a tensor of the network is not in the encoder, or has another shape.
         """
         wanted = method.state_dict()
+        kept = [name for name in wanted if name.startswith(fresh) and name not in self.tensors]
         wrong = [
             name
             for name, value in wanted.items()
-            if name not in self.tensors or self.tensors[name].shape != value.shape
+            if name not in kept
+            and (name not in self.tensors or self.tensors[name].shape != value.shape)
         ]
         if wrong:
             why = "has not" if wrong[0] not in self.tensors else "has in another shape"
@@ -116,7 +125,9 @@ class PretrainedEncoder:
                 f"({', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}): "
                 f"{self._differences(method_config)}"
             )
-        method.load_state_dict({name: self.tensors[name] for name in wanted})
+        found = {name: self.tensors[name] for name in wanted if name not in kept}
+        method.load_state_dict({**wanted, **found})
+        return kept
 
     def _differences(self, method_config: Mapping[str, Any]) -> str:
         found = self.spec.method_config

@@ -30,6 +30,22 @@ class PropertyHead(nn.Module):
         return out
 
 
+class StateHead(nn.Module):
+    """What is to be read from each state alone: Linear, GELU, LayerNorm, Linear."""
+
+    def __init__(self, *, inputs: int, outputs: int) -> None:
+        """``inputs`` is the width of the states."""
+        super().__init__()
+        self.network = nn.Sequential(
+            nn.Linear(inputs, inputs), nn.GELU(), nn.LayerNorm(inputs), nn.Linear(inputs, outputs)
+        )
+
+    def forward(self, states: Float[Tensor, "... D"]) -> Float[Tensor, "... C"]:
+        """Raw outputs."""
+        out: Tensor = self.network(states)
+        return out
+
+
 class PairHead(nn.Module):
     r"""C numbers for every ordered pair of atoms, bilinear in the two states.
 

@@ -147,6 +147,7 @@ class Pretrainer:
         started = saved = time.monotonic()
         before = self.state.seconds
         for batches in self.feed.steps(self.state.step, self.steps):
+            self._stop_if(interrupted())
             self._step(batches)
             self.state.step += 1
             now = time.monotonic()
@@ -159,10 +160,13 @@ class Pretrainer:
                 limit = 60 * self.config.max_minutes
                 if limit and self.state.step < self.steps and self._agree(now - started >= limit):
                     return "time"
-            if interrupted():
-                self._save()
-                raise KeyboardInterrupt
+            self._stop_if(interrupted())
         return "epochs"
+
+    def _stop_if(self, interrupted: bool) -> None:
+        if interrupted:
+            self._save()
+            raise KeyboardInterrupt
 
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self.steps

@@ -79,7 +79,7 @@ def pretrain_corpus(
     events = (events if first else None) or Events()
     seed_everything(options.seed)
     method: Method = options.entry.method(config)
-    origin = _start_from(options, method)
+    origin = _start_from(options, method, events)
     identity = {
         "corpus": _digest(corpus),
         "method": options.method,
@@ -108,8 +108,11 @@ def pretrain_corpus(
     return PretrainResult(spec, method, training, first)
 
 
-def _start_from(options: PretrainOptions, method: Method) -> str:
-    """Give ``method`` the weights of the encoder asked for, and its digest; empty for none."""
+def _start_from(options: PretrainOptions, method: Method, events: Events) -> str:
+    """Give ``method`` the weights of the encoder asked for, and its digest; empty for none.
+
+    Heads of objectives that the encoder was not pre-trained with start afresh.
+    """
     if options.pretrained is None:
         return ""
     encoder = read_encoder(find_encoder(options.pretrained))
@@ -117,7 +120,13 @@ def _start_from(options: PretrainOptions, method: Method) -> str:
         raise UserError(
             f"{options.pretrained} is an encoder of {encoder.spec.method}, not of {options.method}"
         )
-    encoder.load_into(method, to_plain(options.method_config))
+    heads = method.objective_heads()
+    fresh = encoder.load_into(method, to_plain(options.method_config), fresh=heads)
+    if fresh:
+        new = [head for head in heads if any(name.startswith(head) for name in fresh)]
+        events.message(
+            f"{options.pretrained} was pre-trained without {', '.join(new)}: it starts afresh"
+        )
     return encoder.sha256
 
 
