@@ -249,6 +249,27 @@ def test_only_model_folders_and_empty_ones_are_overwritten(tmp_path: Path) -> No
     left_over(tmp_path, "thesis", "file", "empty")
 
 
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (folder / "config.json").read_text()
+    rename = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if target == folder and not self.name.endswith(".old"):
+            raise OSError("no space left")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with (
+        pytest.raises(UserError, match="no space left"),
+        replace_folder(folder, overwrite=True) as fresh,
+    ):
+        (fresh / "config.json").write_text("new")
+    assert (folder / "config.json").read_text() == before
+    left_over(folder.parent, "model")
+
+
 def fill(folder: Path, work: Callable[[Path], object]) -> None:
     """Replace a folder as `Predictor.save` does."""
     with replace_folder(folder, overwrite=True) as fresh:

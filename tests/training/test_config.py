@@ -45,6 +45,19 @@ def test_values_that_make_no_sense(changes, message):
         ),
         ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
         ({"training": {"epoch": 2}}, "did you mean epochs"),
+        ({"method": "moleblend", "method_options": {"spd": 2}}, "spd does nothing with views=2d"),
+        (
+            {"method": "mmsa", "method_options": {"protocol": "fused", "contrast": 1}},
+            "contrast does nothing with protocol=fused",
+        ),
+        (
+            {"method": "mmsa", "method_options": {"read_memory": "true"}},
+            "read_memory does nothing with protocol=graph",
+        ),
+        (
+            {"method": "mmsa", "method_options": {"protocol": "fused", "read_memory": "true"}},
+            "read_memory needs a pre-trained encoder",
+        ),
     ],
 )
 def test_options_are_refused_before_any_data_is_read(changes, message):
@@ -65,6 +78,13 @@ def test_options_of_another_kind(changes, message, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no type checker
     with pytest.raises(UserError, match=message):
         FitOptions(**changes)
+
+
+def test_what_blending_reads_may_be_set_where_a_fit_blends():
+    options = FitOptions(method="moleblend", method_options={"views": "blend", "spd": 2})
+    assert options.method_config.spd == 2.0
+    told = FitOptions(method="mmsa", method_options={"protocol": "fused", "read_memory": False})
+    assert not told.method_config.read_memory
 
 
 def test_changes_go_on_top_of_the_preset():

@@ -352,6 +352,23 @@ def test_an_objective_that_the_encoder_does_not_know_starts_afresh(shards, tmp_p
     assert [text for text in told if "without recovery.heads.atoms" in text]
 
 
+def test_weights_that_are_no_numbers_do_not_replace_a_checkpoint(shards, tmp_path):
+    state = tmp_path / "state"
+    interrupt(shards, state)
+    before = {path.name: path.read_bytes() for path in state.iterdir()}
+    trainer = Pretrainer(
+        Counting(),
+        ShardedCorpus(shards),
+        PretrainConfig(batch_size=6),
+        make_fabric("cpu", "32-true"),
+        checkpoint=state,
+    )
+    next(trainer.method.parameters()).data.fill_(float("nan"))
+    with pytest.raises(UserError, match="a weight is not finite"):
+        trainer._save()
+    assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+
+
 def test_divergence_is_told(shards):
     with pytest.raises(UserError, match="start afresh with a lower learning_rate"):
         pretrain_corpus(shards, options(training={"learning_rate": 1e12, "clip": 0}))

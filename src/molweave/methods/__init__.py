@@ -24,6 +24,7 @@ class MethodEntry:
         citation: the paper to cite.
         pretraining: fields of the configuration that pre-training sets.
         finetuning: fields that the use of a pre-trained encoder sets.
+        learnt: flags that switch on what only pre-training teaches.
     """
 
     method: type[Method]
@@ -32,6 +33,7 @@ class MethodEntry:
     citation: str
     pretraining: Mapping[str, object] = field(default_factory=dict)
     finetuning: Mapping[str, object] = field(default_factory=dict)
+    learnt: tuple[str, ...] = ()
 
 
 METHODS: dict[str, MethodEntry] = {
@@ -50,6 +52,7 @@ METHODS: dict[str, MethodEntry] = {
         "on Image Processing, 2025. arXiv:2505.05877.",
         pretraining={"protocol": "pretrain", "encoder_dropout": 0.0},
         finetuning={"protocol": "graph", "encoder_dropout": 0.5},
+        learnt=("read_memory",),
     ),
     "moleblend": MethodEntry(
         MoleBLEND,

@@ -102,6 +102,11 @@ class DMMRLConfig:
                 f"found {self.shared} and {self.private}"
             )
 
+    @property
+    def idle(self) -> tuple[str, tuple[str, ...]]:
+        """Why some fields change nothing, and their names: here, all change something."""
+        return "", ()
+
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
             for name in names:

@@ -75,7 +75,11 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         if folder.exists():
             old = fresh.with_name(fresh.name + ".old")
             folder.replace(old)
-            fresh.replace(folder)
+            try:
+                fresh.replace(folder)
+            except OSError:
+                old.replace(folder)
+                raise
             shutil.rmtree(old)
         else:
             fresh.replace(folder)

@@ -136,6 +136,16 @@ class MMSAConfig:
             return self.memory > 0 or self.recall > 0
         return self.protocol == "fused" and self.read_memory
 
+    @property
+    def idle(self) -> tuple[str, tuple[str, ...]]:
+        """Why some fields change nothing, and their names."""
+        names: tuple[str, ...] = ()
+        if self.protocol != "pretrain":
+            names += (*_WEIGHTS, "temperature", "geometry_rate")
+        if self.protocol != "fused":
+            names += ("read_memory",)
+        return f"protocol={self.protocol}", names
+
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
             for name in names:

@@ -115,6 +115,12 @@ class MoleBLENDConfig:
         """The probabilities that a molecule shows all of 2D, of 3D, or of both."""
         return (self.whole_2d, self.whole_3d, self.whole_both)
 
+    @property
+    def idle(self) -> tuple[str, tuple[str, ...]]:
+        """Why some fields change nothing, and their names."""
+        blending = (*_PROBABILITIES, *TERMS, "symmetric", "noise")
+        return f"views={self.views}", () if self.views == "blend" else blending
+
     def _check_numbers(self) -> None:
         for names, lowest in (
             (_COUNTS, 1),

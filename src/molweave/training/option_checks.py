@@ -93,6 +93,38 @@ def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str
         )
 
 
+def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> None:
+    """Refuse settings of what the configured network does not have.
+
+    Args:
+        changes: fields of the method's configuration that the user set.
+        config: the method's configuration.
+        unchanged: what it would be without the user.
+
+    Raises:
+        UserError: one of the fields is another one now, and does nothing.
+    """
+    why, names = config.idle
+    idle = [name for name in changes if name in names]
+    found = [name for name in idle if getattr(config, name) != getattr(unchanged, name)]
+    if found:
+        raise UserError(f"{found[0]} does nothing with {why}; leave it out")
+
+
+def refuse_unlearnt(changes: Mapping[str, object], entry: MethodEntry) -> None:
+    """Refuse to switch on, in a fit from scratch, what only pre-training teaches.
+
+    Raises:
+        UserError: one of the settings does.
+    """
+    found = [name for name in entry.learnt if str(changes.get(name, "")).lower() == "true"]
+    if found:
+        raise UserError(
+            f"{found[0]} needs a pre-trained encoder, without one there is nothing to read; name "
+            "it with --from, or leave it out"
+        )
+
+
 def refuse_balance(balance: bool, kinds: Sequence[str]) -> None:
     """Refuse to balance classes where there are none.
 

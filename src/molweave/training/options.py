@@ -25,6 +25,8 @@ from molweave.training.option_checks import (
     check_preset,
     check_seed,
     refuse_between_views,
+    refuse_idle,
+    refuse_unlearnt,
 )
 from molweave.training.recorded import setting_words
 
@@ -87,6 +89,9 @@ class FitOptions:
         check_names(self.split, self.standardize, self.conformers, self.kinds)
         _ = self.train_config
         refuse_between_views(self.method_options, self.method_config.modalities)
+        refuse_idle(self.method_options, self.method_config, self._configure({}))
+        if self.pretrained is None:
+            refuse_unlearnt(self.method_options, self.entry)
 
     def _check_encoder(self) -> None:
         spec = self.encoder_spec
@@ -161,10 +166,13 @@ class FitOptions:
     @property
     def method_config(self) -> Any:
         """The preset, or what the encoder was pre-trained with, with the user's changes."""
+        return self._configure(self.changes)
+
+    def _configure(self, changes: Mapping[str, object]) -> Any:
         if self.encoder_spec is not None:
-            return self.encoder_spec.configure(self.changes)
+            return self.encoder_spec.configure(changes)
         preset = self.entry.presets[self.preset_name]
-        return replace_fields(preset, self.changes, where=self.method_name)
+        return replace_fields(preset, changes, where=self.method_name)
 
     @property
     def train_config(self) -> TrainConfig:

@@ -299,8 +299,14 @@ class Pretrainer:
         self.method.eval()
 
     def _save(self) -> None:
+        """Write what there is to go on from, unless no number could go on from it."""
         if self.checkpoint is None or self.fabric.global_rank:
             return
+        if not all(bool(torch.isfinite(value).all()) for value in self.method.parameters()):
+            raise UserError(
+                f"pre-training diverged before step {self.state.step}: a weight is not finite; "
+                "start afresh with a lower learning_rate"
+            )
         tensors: dict[str, dict[str, Tensor]] = {
             "model": dict(self.method.state_dict()),
             "optimizer": optimizer_tensors(self.optimizer),

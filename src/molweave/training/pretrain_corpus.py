@@ -85,6 +85,7 @@ def pretrain_corpus(
         "method": options.method,
         **{f"method.{name}": value for name, value in to_plain(config).items()},
         **{f"training.{k}": v for k, v in to_plain(recipe).items() if k not in _CLOCKS},
+        **{f"modality.{view.name}": view.version for view in make_modalities(method.modalities)},
         "seed": options.seed,
         "from": origin,
         "processes": fabric.world_size,
