@@ -3,11 +3,16 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.folder import check_folder, replace_folder
 from molweave.methods.pretrained import EncoderSpec, write_encoder
+
+if TYPE_CHECKING:
+    from molweave.training.pretrain_corpus import PretrainResult
+    from molweave.training.pretrain_options import PretrainOptions
 
 
 def pretrain(
@@ -54,8 +59,6 @@ def pretrain(
     Raises:
         UserError: a corpus or options that cannot be used; says what to do.
     """
-    from molweave.inference.stream import pick_device
-    from molweave.training.pretrain_corpus import pretrain_corpus
     from molweave.training.pretrain_options import PretrainOptions
 
     options = PretrainOptions(
@@ -69,21 +72,39 @@ def pretrain(
         workers=workers,
         pretrained=pretrained,
     )
+    return _run(corpus, options, Path(out), resume=resume, overwrite=overwrite, events=events)
+
+
+def _run(
+    corpus: str | Path,
+    options: "PretrainOptions",
+    folder: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    events: Events | None,
+) -> EncoderSpec:
+    from molweave.inference.stream import pick_device
+    from molweave.training.pretrain_corpus import pretrain_corpus
+
     pick_device(options.device)
-    folder = Path(out)
     check_folder(folder, overwrite=overwrite or resume)
     checkpoint = folder.parent / f"{folder.name}.training"
     _check_checkpoint(folder, checkpoint, resume=resume, overwrite=overwrite)
     result = pretrain_corpus(corpus, options, checkpoint=checkpoint, resume=resume, events=events)
     if result.first:
-        from molweave.report.pretraining import write_pretraining
-
-        with replace_folder(folder, overwrite=overwrite or resume) as fresh:
-            write_pretraining(result.spec, result.training.history, fresh)
-            write_encoder(result.spec, result.method.state_dict(), fresh, half=True)
+        _write(result, folder, overwrite=overwrite or resume)
         if result.training.stopped != "time":
             shutil.rmtree(checkpoint, ignore_errors=True)
     return result.spec
+
+
+def _write(result: "PretrainResult", folder: Path, *, overwrite: bool) -> None:
+    from molweave.report.pretraining import write_pretraining
+
+    with replace_folder(folder, overwrite=overwrite) as fresh:
+        write_pretraining(result.spec, result.training.history, fresh)
+        write_encoder(result.spec, result.method.state_dict(), fresh, half=True)
 
 
 def _check_checkpoint(folder: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:

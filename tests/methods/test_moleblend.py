@@ -192,7 +192,7 @@ def test_no_coordinates_at_all_blends_2d_only():
 
 def test_a_term_of_weight_zero_has_no_head():
     network = blending(**dict.fromkeys(TERMS[2:], 0.0)).train()
-    assert network.modalities == ("relations", "geometry")
+    assert network.config.modalities == ("relations", "geometry")
     batch = make_batch(DRUGLIKE)
     assert set(network.objectives(network.encode(batch), batch, 0.0)) == {"spd", "edge"}
     assert network.recovery is not None

@@ -19,9 +19,8 @@ from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.pretrained import read_encoder
 from molweave.pretraining import pretrain
 from molweave.training.finetune import make_fabric
-from molweave.training.optim import make_groups, warmup_cosine
 from molweave.training.pretrain import Pretrainer
-from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
+from molweave.training.pretrain_config import PretrainConfig
 from molweave.training.pretrain_corpus import pretrain_corpus
 from molweave.training.pretrain_options import PretrainOptions
 
@@ -374,53 +373,6 @@ def test_divergence_is_told(shards):
         pretrain_corpus(shards, options(training={"learning_rate": 1e12, "clip": 0}))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"method": "none"}, "unknown method 'none'; known: dmmrl"),
-        ({"preset": "huge"}, "moleblend has the presets small, base, paper; found 'huge'"),
-        ({"training": {"precision": "half"}}, "precision must be one of"),
-        ({"training": {"warmup": 1.0}}, "warmup must be at least 0 and below 1"),
-        ({"training": {"batch_size": 1}}, "batch_size >= 2"),
-        ({"training": {"log_steps": 0}}, "log_steps must be at least 1"),
-        ({"training": {"clip": -1}}, "clip must not be negative"),
-        ({"seed": -1}, "seed must be between"),
-        ({"workers": 10**6}, "workers must be between"),
-        ({"method_options": {"show_spd": 0.9}}, "must add up to 1"),
-        ({"method_options": {"whole_2d": 0.6, "whole_3d": 0.6}}, "add up to 1.3; use at most 1"),
-    ],
-)
-def test_options_that_make_no_sense(change, message):
-    with pytest.raises(UserError, match=message):
-        PretrainOptions(**{"method": "moleblend", **change})
-
-
 def test_compile_needs_layers_that_gain(shards):
     with pytest.raises(UserError, match="dmmrl has no layers that gain from compile"):
         pretrain_corpus(shards, options("dmmrl", training={"compile": True}))
-
-
-def test_every_preset_has_a_recipe():
-    assert set(PRETRAIN_PRESETS) == {
-        (name, preset) for name, entry in METHODS.items() for preset in entry.presets
-    }
-    assert all(isinstance(recipe, PretrainConfig) for recipe in PRETRAIN_PRESETS.values())
-
-
-def test_schedule():
-    rates = [warmup_cosine(2.0, step, 100, 0.1) for step in range(100)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[9] == max(rates) == 2.0
-    assert rates[55] == pytest.approx(1.0)
-    assert rates[-1] < 0.002
-
-
-def test_factors_on_the_learning_rate():
-    network = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2), "ab": torch.nn.Linear(2, 2)})
-    groups = make_groups(network, 0.1, {"a": 0.5, "ab": 0.25})
-    found = {
-        (group["factor"], group["weight_decay"], parameter.ndim)
-        for group in groups
-        for parameter in group["params"]
-    }
-    assert found == {(0.5, 0.1, 2), (0.5, 0.0, 1), (0.25, 0.1, 2), (0.25, 0.0, 1)}

@@ -6,7 +6,7 @@ from molweave.errors import UserError
 LOSS_TERMS = {
     "dmmrl": ("kl", "mmd", "align", "orth", "rec"),
     "mmsa": ("contrast", "reconstruction", "cross", "memory", "recall"),
-    "moleblend": ("spd", "edge", "distance", "denoise"),
+    "moleblend": ("spd", "edge", "distance", "denoise", "atoms", "descriptors", "fingerprint"),
 }
 """The terms of every method that a weight of 0 leaves out."""
 

@@ -12,28 +12,30 @@ from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.values import given_only
 
+Memory = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENCODER",
+        show_default=False,
+        help="Encoder folder made by pretrain --method mmsa, or the name of one that ships.",
+    ),
+]
+Page = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Page (.html) to write.")]
+Shown = Annotated[
+    str | None,
+    option(
+        "--data",
+        DATA,
+        "Table of the molecules to show; by default the data set BBBP, which ships.",
+        "FILE",
+    ),
+]
+
 
 def explain_memory(
-    encoder: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENCODER",
-            show_default=False,
-            help="Encoder folder made by pretrain --method mmsa, or the name of one that ships.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="Page (.html) to write.")
-    ],
-    data: Annotated[
-        str | None,
-        option(
-            "--data",
-            DATA,
-            "Table of the molecules to show; by default the data set BBBP, which ships.",
-            "FILE",
-        ),
-    ] = None,
+    encoder: Memory,
+    out: Page,
+    data: Shown = None,
     smiles_column: options.SmilesColumn = None,
     nearest: Annotated[
         int, typer.Option("--nearest", min=1, metavar="N", help="Molecules to show per anchor.")

@@ -20,6 +20,8 @@ from molweave.events import Events
 if TYPE_CHECKING:
     from molweave.predictor import Predictor
 
+_TRAINING = ("epochs", "batch_size", "learning_rate", "patience", "balance", "precision")
+
 
 def fit(
     data: options.Data,
@@ -37,10 +39,10 @@ def fit(
     from_: fit_options.From = None,
     freeze: fit_options.Freeze = None,
     modalities: fit_options.Modalities = None,
-    without: fit_options.Without = None,
+    without: options.Without = None,
     fusion: fit_options.Fusion = None,
     protocol: fit_options.Protocol = None,
-    set_: fit_options.Set = None,
+    set_: options.Set = None,
     ensemble: fit_options.Ensemble = None,
     epochs: fit_options.Epochs = None,
     batch_size: fit_options.BatchSize = None,
@@ -49,12 +51,12 @@ def fit(
     balance: fit_options.Balance = None,
     max_time: fit_options.MaxTime = None,
     precision: fit_options.Precision = None,
-    train: fit_options.Train = None,
+    train: options.Train = None,
     seed: options.Seed = None,
     device: options.Device = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,
-    resume: fit_options.Resume = False,
+    resume: options.Resume = False,
     _config: options.Config = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -64,41 +66,34 @@ def fit(
     Splits the data, trains, scores the model on molecules it has not seen, and writes a folder with
     the model, its scores and report.html.
     """
-    choices = given_only(
-        method=method,
-        preset=preset,
-        pretrained=from_,
-        freeze=freeze,
-        modalities=split_list(modalities),
-        method_options=_method_options({"fusion": fusion, "protocol": protocol}, without, set_),
-        training=_training(
-            parse_pairs(train, "--train"),
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            balance=balance,
-            precision=precision,
-            max_minutes=max_time and parse_duration(max_time, "--max-time") / 60,
-        ),
-        kinds=choose_kinds(kind),
-        ensemble=ensemble,
-        seed=seed,
-        device=device,
-        standardize=standardize,
-        conformers=conformers,
-        workers=workers,
-    )
+    given = dict(locals())
     chosen = given_only(split=choose_split(split, split_column, split_file))
     places = {"smiles_column": smiles_column, "out": out, "resume": resume, "overwrite": overwrite}
     with open_display(quiet) as display:
-        model = _fit(data, target, choices, {**chosen, **places}, display)
+        model = _fit(data, target, _choices(given), {**chosen, **places}, display)
     if json:
         print_json({"model": out, "report": out / "report.html", **model.info()})
         return
     print_scores(model.metrics)
     typer.echo(f"model   {out}")
     typer.echo(f"report  {out / 'report.html'}")
+
+
+def _choices(given: dict[str, Any]) -> dict[str, Any]:
+    """The options in the words of the facade, without those that were not given."""
+    same = ("method", "preset", "freeze", "ensemble", "seed", "device", "standardize")
+    named = {name: given[name] for name in ("fusion", "protocol")} | leave_out(given["without"])
+    training = {name: given[name] for name in _TRAINING}
+    if given["max_time"]:
+        training["max_minutes"] = parse_duration(given["max_time"], "--max-time") / 60
+    return given_only(
+        **{name: given[name] for name in (*same, "conformers", "workers")},
+        pretrained=given["from_"],
+        modalities=split_list(given["modalities"]),
+        method_options=merge_options(named, parse_pairs(given["set_"], "--set"), "--set"),
+        training=merge_options(training, parse_pairs(given["train"], "--train"), "--train"),
+        kinds=choose_kinds(given["kind"]),
+    )
 
 
 def _fit(
@@ -115,13 +110,3 @@ def _fit(
         return predictor.fit(data, targets, **settings, events=events)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("the same command with --resume goes on from here") from stop
-
-
-def _training(pairs: dict[str, str], **named: object) -> dict[str, object]:
-    return merge_options(named, pairs, "--train")
-
-
-def _method_options(
-    named: dict[str, str | None], without: list[str] | None, pairs: list[str] | None
-) -> dict[str, object]:
-    return merge_options({**named, **leave_out(without)}, parse_pairs(pairs, "--set"), "--set")

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from molweave.cli import options
-from molweave.cli.choices import WITHOUT
 from molweave.cli.options import DATA, MODEL, TRAINING, option
 
 Out = Annotated[
@@ -66,7 +64,6 @@ Modalities = Annotated[
         "the preset's",
     ),
 ]
-Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
 Fusion = Annotated[str | None, option("--fusion", MODEL, "gated, mean or concat.", "NAME", "gated")]
 Protocol = Annotated[
     str | None,
@@ -77,10 +74,6 @@ Protocol = Annotated[
         "NAME",
         "graph",
     ),
-]
-Set = Annotated[
-    list[str] | None,
-    option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
 ]
 Ensemble = Annotated[
     int | None,
@@ -142,12 +135,4 @@ MaxTime = Annotated[
 Precision = Annotated[
     str | None,
     option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME", "auto"),
-]
-Train = Annotated[
-    list[str] | None,
-    option("--train", TRAINING, "Other setting of the training (repeatable).", "NAME=VALUE"),
-]
-Resume = Annotated[
-    bool,
-    options.flag("--resume", "Go on where the same command was interrupted."),
 ]

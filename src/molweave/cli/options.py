@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from molweave.cli.choices import WITHOUT
 from molweave.cli.config_file import load_config
 
 ModelFolder = Annotated[
@@ -103,6 +104,15 @@ Standardize = Annotated[
         "default",
     ),
 ]
+Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
+Set = Annotated[
+    list[str] | None,
+    option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
+]
+Train = Annotated[
+    list[str] | None,
+    option("--train", TRAINING, "Other setting of the training (repeatable).", "NAME=VALUE"),
+]
 Seed = Annotated[
     int | None,
     typer.Option(
@@ -112,6 +122,10 @@ Seed = Annotated[
         show_default="0",
         help="Of all that is random. Same seed, data, machine and number of threads: same result.",
     ),
+]
+Resume = Annotated[
+    bool,
+    flag("--resume", "Go on where the same command was interrupted."),
 ]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace the output if it exists.")]
 Device = Annotated[

@@ -13,57 +13,61 @@ from molweave.wording import counted
 if TYPE_CHECKING:
     from molweave.data.prepare import PrepareResult
 
+Corpus = Annotated[
+    str,
+    typer.Argument(
+        metavar="CORPUS",
+        show_default=False,
+        help="Table of molecules (.smi, .csv, .tsv, .sdf or .parquet, text also with .gz) or a "
+        "folder of such tables.",
+    ),
+]
+Out = Annotated[str, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the shards.")]
+Exclude = Annotated[
+    list[str] | None,
+    options.option(
+        "--exclude",
+        options.DATA,
+        "Leave out the molecules of this table (repeatable): test sets, say.",
+        "FILE",
+    ),
+]
+Valid = Annotated[
+    float | None,
+    options.option("--valid", options.DATA, "Share of the molecules to hold out.", "X", "0.02"),
+]
+Conformers = Annotated[
+    str | None,
+    options.option(
+        "--conformers",
+        options.DATA,
+        "input: coordinates of the corpus, the missing ones generated; generate; none.",
+        "NAME",
+        "input",
+    ),
+]
+ShardSize = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-size",
+        min=1,
+        metavar="N",
+        show_default="10000",
+        help="Molecules per pair of shards.",
+    ),
+]
 _REASONS = 5
 
 
 def prepare(
-    corpus: Annotated[
-        str,
-        typer.Argument(
-            metavar="CORPUS",
-            show_default=False,
-            help="Table of molecules (.smi, .csv, .tsv, .sdf or .parquet, text also with .gz) or a "
-            "folder of such tables.",
-        ),
-    ],
-    out: Annotated[
-        str, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the shards.")
-    ],
+    corpus: Corpus,
+    out: Out,
     smiles_column: options.SmilesColumn = None,
-    exclude: Annotated[
-        list[str] | None,
-        options.option(
-            "--exclude",
-            options.DATA,
-            "Leave out the molecules of this table (repeatable): test sets, say.",
-            "FILE",
-        ),
-    ] = None,
+    exclude: Exclude = None,
     standardize: options.Standardize = None,
-    valid: Annotated[
-        float | None,
-        options.option("--valid", options.DATA, "Share of the molecules to hold out.", "X", "0.02"),
-    ] = None,
-    conformers: Annotated[
-        str | None,
-        options.option(
-            "--conformers",
-            options.DATA,
-            "input: coordinates of the corpus, the missing ones generated; generate; none.",
-            "NAME",
-            "input",
-        ),
-    ] = None,
-    shard_size: Annotated[
-        int | None,
-        typer.Option(
-            "--shard-size",
-            min=1,
-            metavar="N",
-            show_default="10000",
-            help="Molecules per pair of shards.",
-        ),
-    ] = None,
+    valid: Valid = None,
+    conformers: Conformers = None,
+    shard_size: ShardSize = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,
     _config: options.Config = None,

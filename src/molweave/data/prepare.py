@@ -12,13 +12,14 @@ from molweave.chem.conformers import COORDINATE_SOURCES, ConformerSettings
 from molweave.chem.standardize import Standardizer
 from molweave.data.cache import ConformerCache
 from molweave.data.corpus import describe_file, estimate_rows, find_files, read_rows
-from molweave.data.corpus_span import add_coordinates, read_draft
+from molweave.data.corpus_span import Draft, add_coordinates, read_draft
 from molweave.data.corpus_writer import REJECTS, CorpusWriter, find_complete
 from molweave.data.excluded import read_excluded
 from molweave.data.manifest import Manifest, Origin
 from molweave.data.sieve import Sieve
 from molweave.errors import UserError
 
+_ANEW = "then begin anew with --overwrite"
 _LIBRARIES = ("molweave", "rdkit", "pyarrow")
 
 Progress = Callable[[int, int], None]
@@ -123,44 +124,40 @@ def prepare(
     settings = settings or PrepareSettings()
     files = find_files(corpus)
     excluded_files = [Path(path) for path in exclude]
-    origin = Origin(
-        settings={**settings.to_json(), "smiles_column": smiles_column},
-        versions={name: version(name) for name in _LIBRARIES},
-        corpus=tuple(map(describe_file, files)),
-        exclude=tuple(map(describe_file, excluded_files)),
-    )
+    origin = _describe_run(settings, smiles_column, files, excluded_files)
     folder = Path(out)
     complete = None if overwrite else find_complete(folder, origin)
     if complete is not None:
         return PrepareResult(complete, complete.rows, time.monotonic() - started)
     standardizer = Standardizer(settings.standardize)
     sieve = Sieve(standardizer, read_excluded(excluded_files, standardizer), settings.valid_share)
-    total = sum(map(estimate_rows, files))
     with CorpusWriter(folder, origin, overwrite=overwrite) as writer:
         resumed = sum(span.rows for span in writer.spans)
         sieve.remember(writer.written())
+        report = _Report(progress, sum(map(estimate_rows, files)) - resumed)
         rows = read_rows(files, smiles_column=smiles_column, start=writer.place)
-        report = _Report(progress, total - resumed)
         while draft := read_draft(rows, sieve, settings.shard_size, writer.reject):
             report.span(draft.rows)
-            add_coordinates(
-                draft,
-                settings.conformers,
-                settings.conformer,
-                workers=workers or os.cpu_count() or 1,
-                cache=cache,
-                progress=report,
-            )
-            writer.commit(draft)
-            report(1, 1)
+            _commit(draft, writer, settings, workers=workers, cache=cache, report=report)
         if not any(span.shards for span in writer.spans):
-            raise UserError(
-                f"{corpus}: no molecule is left; see {folder / REJECTS}, then begin anew with "
-                "--overwrite"
-            )
+            raise UserError(f"{corpus}: no molecule is left; see {folder / REJECTS}, {_ANEW}")
         manifest = writer.finish()
     report.end()
     return PrepareResult(manifest, resumed, time.monotonic() - started)
+
+
+def _describe_run(
+    settings: PrepareSettings,
+    smiles_column: str | None,
+    files: Sequence[Path],
+    excluded: Sequence[Path],
+) -> Origin:
+    return Origin(
+        settings={**settings.to_json(), "smiles_column": smiles_column},
+        versions={name: version(name) for name in _LIBRARIES},
+        corpus=tuple(map(describe_file, files)),
+        exclude=tuple(map(describe_file, excluded)),
+    )
 
 
 class _Report:
@@ -189,3 +186,25 @@ class _Report:
     def _tell(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(done, total)
+
+
+def _commit(
+    draft: Draft,
+    writer: CorpusWriter,
+    settings: PrepareSettings,
+    *,
+    workers: int,
+    cache: ConformerCache | None,
+    report: _Report,
+) -> None:
+    """Give the molecules coordinates and write them."""
+    add_coordinates(
+        draft,
+        settings.conformers,
+        settings.conformer,
+        workers=workers or os.cpu_count() or 1,
+        cache=cache,
+        progress=report,
+    )
+    writer.commit(draft)
+    report(1, 1)

@@ -65,12 +65,14 @@ class Method(nn.Module, ABC):
         name: in `molweave.methods.METHODS`.
         pads: whether a batch costs as much as if all its molecules were as large as its largest.
         modalities: what `encode` reads.
+        predicts: what only `objectives` read.
         embedding_dim: width of the embedding.
     """
 
     name: ClassVar[str]
     pads: ClassVar[bool] = False
     modalities: tuple[str, ...]
+    predicts: tuple[str, ...] = ()
     embedding_dim: int
 
     @abstractmethod

@@ -85,8 +85,8 @@ class MoleBLEND(Method):
         """Build the network with fresh weights."""
         super().__init__()
         self.config = config
-        self.modalities = config.modalities
-        self.read = VIEWS[config.views]
+        self.modalities = VIEWS[config.views]
+        self.predicts = config.modalities[len(self.modalities) :]
         self.embedding_dim = config.width
         self.encoder = build_encoder(config)
         self.recovery = Recovery(config) if config.views == "blend" else None
@@ -106,7 +106,7 @@ class MoleBLEND(Method):
             pairs = pad_pairs(part, positions, placed, run)
             shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
             graphs.append(self.encoder.graph(pairs, shown))
-        return Encoding(torch.cat(graphs), self.read, self._weights(batch))
+        return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
         """Encode a random blend of the relations; validation of a pre-training calls it directly.
@@ -146,7 +146,7 @@ class MoleBLEND(Method):
         described, has_description = self._description(batch)
         return BlendedEncoding(
             embedding=states.graph,
-            modalities=self.read,
+            modalities=self.modalities,
             weights=self._weights(batch),
             pairs=pairs,
             shown=shown,
@@ -205,7 +205,7 @@ class MoleBLEND(Method):
         """Relations, positions of all atoms (0 where there are none), and who has positions."""
         part = cast(RelationsPart, batch.parts["relations"])
         positions = torch.zeros(len(part.atoms), 3, device=part.atoms.device)
-        if "geometry" not in self.read or "geometry" not in batch.parts:
+        if "geometry" not in self.modalities or "geometry" not in batch.parts:
             return part, positions, torch.zeros_like(batch.present["relations"])
         placed = batch.present["geometry"]
         sizes = torch.tensor(part.sizes, device=placed.device)
@@ -223,7 +223,7 @@ class MoleBLEND(Method):
         return values.masked_scatter(there[:, None], found), there
 
     def _weights(self, batch: Batch) -> Float[Tensor, "B V"]:
-        present = torch.stack([batch.present[name] for name in self.read], dim=1).float()
+        present = torch.stack([batch.present[name] for name in self.modalities], dim=1).float()
         return present / present.sum(1, keepdim=True)
 
 

@@ -110,7 +110,7 @@ class Pretrainer:
         self.identity = dict(identity or {})
         self.feed = Feed(
             corpus,
-            method.modalities,
+            (*method.modalities, *method.predicts),
             batch_size=config.batch_size,
             accumulate=config.accumulate,
             seed=seed,

@@ -80,16 +80,7 @@ def pretrain_corpus(
     seed_everything(options.seed)
     method: Method = options.entry.method(config)
     origin = _start_from(options, method, events)
-    identity = {
-        "corpus": _digest(corpus),
-        "method": options.method,
-        **{f"method.{name}": value for name, value in to_plain(config).items()},
-        **{f"training.{k}": v for k, v in to_plain(recipe).items() if k not in _CLOCKS},
-        **{f"modality.{view.name}": view.version for view in make_modalities(method.modalities)},
-        "seed": options.seed,
-        "from": origin,
-        "processes": fabric.world_size,
-    }
+    identity = {**_identity(options, corpus), "from": origin, "processes": fabric.world_size}
     trainer = Pretrainer(
         method,
         corpus,
@@ -107,6 +98,19 @@ def pretrain_corpus(
     training = trainer.run(events.record)
     spec = _make_spec(options, corpus, training, fabric.world_size, str(fabric.device.type))
     return PretrainResult(spec, method, training, first)
+
+
+def _identity(options: PretrainOptions, corpus: ShardedCorpus) -> dict[str, Any]:
+    """What must not change between a run and its resumption."""
+    config, recipe = options.method_config, to_plain(options.train_config)
+    return {
+        "corpus": _digest(corpus),
+        "method": options.method,
+        **{f"method.{name}": value for name, value in to_plain(config).items()},
+        **{f"training.{name}": recipe[name] for name in recipe if name not in _CLOCKS},
+        **{f"modality.{view.name}": view.version for view in make_modalities(config.modalities)},
+        "seed": options.seed,
+    }
 
 
 def _start_from(options: PretrainOptions, method: Method, events: Events) -> str:
