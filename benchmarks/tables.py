@@ -132,19 +132,29 @@ def ablation_table(rows: Sequence[Row]) -> str:
 def gain_table(rows: Sequence[Row]) -> str:
     """From scratch and pre-trained, and what each encoder gains on the same data set and seed.
 
-    A gain is positive where pre-training is better: points of ROC-AUC, per cent of RMSE.
+    A gain is positive where pre-training is better: points of ROC-AUC, per cent of RMSE. It is over
+    the row from scratch with the same words in the column preset, or else over any.
     """
     if not rows:
         return "No results yet.\n"
     datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
     scratch = {_run(row): float(row["test"]) for row in rows if row["pretrained"] == "none"}
+    alike = {
+        (*_run(row), row["preset"]): float(row["test"])
+        for row in rows
+        if row["pretrained"] == "none"
+    }
     lines = [scores_table(rows, datasets, model_name)]
     lines.append(_line(["gain over scratch", *(TITLES[dataset] for dataset in datasets)]))
     lines.append(_line(["---"] * (1 + len(datasets))))
     for model in dict.fromkeys(model_name(row) for row in rows if row["pretrained"] != "none"):
         mine = [row for row in rows if model_name(row) == model and _run(row) in scratch]
         gains = {
-            dataset: [_gain(row, scratch[_run(row)]) for row in mine if row["dataset"] == dataset]
+            dataset: [
+                _gain(row, alike.get((*_run(row), row["preset"]), scratch[_run(row)]))
+                for row in mine
+                if row["dataset"] == dataset
+            ]
             for dataset in datasets
         }
         cells = [_gain_cell(gains[dataset], dataset) for dataset in datasets]

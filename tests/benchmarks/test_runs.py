@@ -304,3 +304,21 @@ def test_committed_results_are_whole():
             assert np.isfinite([float(row["valid"]), float(row["test"])]).all()
             assert "--data DATA --splits SPLITS" in row["command"]
             assert not any(word.startswith("/") for word in shlex.split(row["command"]))
+
+
+def test_gains_are_over_the_run_that_differs_in_nothing_else():
+    def run(preset: str, pretrained: str, dataset: str, test: float) -> dict[str, str]:
+        row = {"method": "moleblend", "preset": preset, "pretrained": pretrained}
+        place = {"dataset": dataset, "split": "scaffold", "seed": "0", "metric": "any"}
+        return {**row, **place, "valid": "0", "test": str(test)}
+
+    rows = [
+        run("a", "none", "bbbp", 0.70),
+        run("b", "none", "bbbp", 0.60),
+        run("a", "none", "esol", 1.00),
+        run("a", "encoder", "bbbp", 0.73),
+        run("b", "encoder", "esol", 0.92),
+    ]
+    first, second = [line for line in tables.gain_table(rows).splitlines() if "encoder" in line][2:]
+    assert "| +3.0 points | – |" in first
+    assert "| – | +8.0 % |" in second
