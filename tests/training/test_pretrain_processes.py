@@ -17,6 +17,7 @@ from tiny import SIZES
 
 still = {"encoder_dropout": 0.0, "drop_path": 0.0, "noise": 0.0, "denoise": 0.0}
 plain = {"show_spd": 0.0, "show_edge": 1.0, "show_distance": 0.0, "show_spatial_atom": 0.0}
+plain |= {"whole_2d": 0.0, "whole_3d": 0.0, "whole_both": 0.0, "atoms": 0.0}
 recipe = {"epochs": 4, "batch_size": 8, "log_steps": 1, "learning_rate": 3e-3, "valid_molecules": 9}
 pretrain(
     sys.argv[1],
