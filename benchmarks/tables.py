@@ -138,23 +138,17 @@ def gain_table(rows: Sequence[Row]) -> str:
     if not rows:
         return "No results yet.\n"
     datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
-    scratch = {_run(row): float(row["test"]) for row in rows if row["pretrained"] == "none"}
-    alike = {
-        (*_run(row), row["preset"]): float(row["test"])
-        for row in rows
-        if row["pretrained"] == "none"
-    }
+    scratch: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in rows:
+        if row["pretrained"] == "none":
+            scratch.setdefault(_run(row), {})[row["preset"]] = float(row["test"])
     lines = [scores_table(rows, datasets, model_name)]
     lines.append(_line(["gain over scratch", *(TITLES[dataset] for dataset in datasets)]))
     lines.append(_line(["---"] * (1 + len(datasets))))
     for model in dict.fromkeys(model_name(row) for row in rows if row["pretrained"] != "none"):
         mine = [row for row in rows if model_name(row) == model and _run(row) in scratch]
         gains = {
-            dataset: [
-                _gain(row, alike.get((*_run(row), row["preset"]), scratch[_run(row)]))
-                for row in mine
-                if row["dataset"] == dataset
-            ]
+            dataset: [_gain(row, scratch[_run(row)]) for row in mine if row["dataset"] == dataset]
             for dataset in datasets
         }
         cells = [_gain_cell(gains[dataset], dataset) for dataset in datasets]
@@ -166,7 +160,9 @@ def _run(row: Row) -> tuple[str, str, str]:
     return row["dataset"], row["split"], row["seed"]
 
 
-def _gain(row: Row, scratch: float) -> float:
+def _gain(row: Row, from_scratch: Mapping[str, float]) -> float:
+    """Over the run from scratch of the same preset, or else the last one of any."""
+    scratch = from_scratch.get(row["preset"], list(from_scratch.values())[-1])
     change = float(row["test"]) - scratch
     greater = METRICS[BENCHMARK_SETS[row["dataset"]].metric].greater_is_better
     return 100 * change if greater else -100 * change / scratch

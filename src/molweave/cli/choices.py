@@ -1,6 +1,9 @@
 """Which data, which targets, which split: from options to the words of the facade."""
 
-from molweave.cli.values import choose, parse_pairs, split_list
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from molweave.cli.values import choose, merge_options, parse_duration, parse_pairs, split_list
 from molweave.errors import UserError
 
 LOSS_TERMS = {
@@ -24,6 +27,20 @@ def leave_out(items: list[str] | None) -> dict[str, object]:
     """
     known = [term for terms in LOSS_TERMS.values() for term in terms]
     return {choose(item, known, "--without"): 0 for item in split_list(items) or ()}
+
+
+def choose_training(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
+    """The options of these names, ``--max-time`` and the settings of ``--train`` in one."""
+    named = {name: given[name] for name in names}
+    if given["max_time"]:
+        named["max_minutes"] = parse_duration(given["max_time"], "--max-time") / 60
+    return merge_options(named, parse_pairs(given["train"], "--train"), "--train")
+
+
+def choose_method_options(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
+    """The options of these names, ``--without`` and the settings of ``--set`` in one."""
+    named = {name: given[name] for name in names} | leave_out(given["without"])
+    return merge_options(named, parse_pairs(given["set_"], "--set"), "--set")
 
 
 def choose_kinds(items: list[str] | None) -> str | dict[str, str] | None:

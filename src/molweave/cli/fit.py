@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from molweave.cli import fit_options, options
-from molweave.cli.choices import choose_kinds, choose_split, find_targets, leave_out
+from molweave.cli.choices import (
+    choose_kinds,
+    choose_method_options,
+    choose_split,
+    choose_training,
+    find_targets,
+)
 from molweave.cli.output import print_json, print_scores
 from molweave.cli.progress import open_display
-from molweave.cli.values import (
-    given_only,
-    merge_options,
-    parse_duration,
-    parse_pairs,
-    split_list,
-)
+from molweave.cli.values import given_only, split_list
 from molweave.events import Events
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ def fit(
     Splits the data, trains, scores the model on molecules it has not seen, and writes a folder with
     the model, its scores and report.html.
     """
-    given = dict(locals())
+    choices = _choices(dict(locals()))
     chosen = given_only(split=choose_split(split, split_column, split_file))
     places = {"smiles_column": smiles_column, "out": out, "resume": resume, "overwrite": overwrite}
     with open_display(quiet) as display:
-        model = _fit(data, target, _choices(given), {**chosen, **places}, display)
+        model = _fit(data, target, choices, {**chosen, **places}, display)
     if json:
         print_json({"model": out, "report": out / "report.html", **model.info()})
         return
@@ -82,16 +82,12 @@ def fit(
 def _choices(given: dict[str, Any]) -> dict[str, Any]:
     """The options in the words of the facade, without those that were not given."""
     same = ("method", "preset", "freeze", "ensemble", "seed", "device", "standardize")
-    named = {name: given[name] for name in ("fusion", "protocol")} | leave_out(given["without"])
-    training = {name: given[name] for name in _TRAINING}
-    if given["max_time"]:
-        training["max_minutes"] = parse_duration(given["max_time"], "--max-time") / 60
     return given_only(
         **{name: given[name] for name in (*same, "conformers", "workers")},
         pretrained=given["from_"],
         modalities=split_list(given["modalities"]),
-        method_options=merge_options(named, parse_pairs(given["set_"], "--set"), "--set"),
-        training=merge_options(training, parse_pairs(given["train"], "--train"), "--train"),
+        method_options=choose_method_options(given, ("fusion", "protocol")),
+        training=choose_training(given, _TRAINING),
         kinds=choose_kinds(given["kind"]),
     )
 

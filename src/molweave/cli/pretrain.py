@@ -5,16 +5,10 @@ from typing import Any
 import typer
 
 from molweave.cli import options, pretrain_options
-from molweave.cli.choices import leave_out
+from molweave.cli.choices import choose_method_options, choose_training
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
-from molweave.cli.values import (
-    given_only,
-    merge_options,
-    parse_duration,
-    parse_pairs,
-    split_list,
-)
+from molweave.cli.values import given_only, split_list
 
 _TRAINING = ("epochs", "batch_size", "learning_rate", "precision")
 
@@ -72,14 +66,10 @@ def pretrain(
 
 def _choices(given: dict[str, Any]) -> dict[str, Any]:
     """The options in the words of the facade, without those that were not given."""
-    training = {name: given[name] for name in _TRAINING}
-    if given["max_time"]:
-        training["max_minutes"] = parse_duration(given["max_time"], "--max-time") / 60
-    changes, pairs = leave_out(given["without"]), parse_pairs(given["set_"], "--set")
     return given_only(
         **{name: given[name] for name in ("preset", "seed", "device", "workers")},
         pretrained=given["from_"],
         modalities=split_list(given["modalities"]),
-        method_options=merge_options(changes, pairs, "--set"),
-        training=merge_options(training, parse_pairs(given["train"], "--train"), "--train"),
+        method_options=choose_method_options(given, ()),
+        training=choose_training(given, _TRAINING),
     )

@@ -19,7 +19,6 @@ from molweave.data.manifest import Manifest, Origin
 from molweave.data.sieve import Sieve
 from molweave.errors import UserError
 
-_ANEW = "then begin anew with --overwrite"
 _LIBRARIES = ("molweave", "rdkit", "pyarrow")
 
 Progress = Callable[[int, int], None]
@@ -140,10 +139,16 @@ def prepare(
             report.span(draft.rows)
             _commit(draft, writer, settings, workers=workers, cache=cache, report=report)
         if not any(span.shards for span in writer.spans):
-            raise UserError(f"{corpus}: no molecule is left; see {folder / REJECTS}, {_ANEW}")
+            raise _nothing_left(corpus, folder)
         manifest = writer.finish()
     report.end()
     return PrepareResult(manifest, resumed, time.monotonic() - started)
+
+
+def _nothing_left(corpus: str | Path, folder: Path) -> UserError:
+    return UserError(
+        f"{corpus}: no molecule is left; see {folder / REJECTS}, then begin anew with --overwrite"
+    )
 
 
 def _describe_run(

@@ -86,7 +86,7 @@ class MoleBLEND(Method):
         super().__init__()
         self.config = config
         self.modalities = VIEWS[config.views]
-        self.predicts = config.modalities[len(self.modalities) :]
+        self.predicts = config.predicts
         self.embedding_dim = config.width
         self.encoder = build_encoder(config)
         self.recovery = Recovery(config) if config.views == "blend" else None
@@ -216,7 +216,7 @@ class MoleBLEND(Method):
     def _description(self, batch: Batch) -> tuple[Float[Tensor, "B D"], Bool[Tensor, " B"]]:
         """The descriptors to predict, 0 where there are none, and who has some."""
         values = torch.zeros(batch.size, descriptors.WIDTH, device=batch.rows.device)
-        if not self.config.describes or "descriptors" not in batch.parts:
+        if "descriptors" not in self.predicts or "descriptors" not in batch.parts:
             return values, torch.zeros_like(batch.present["relations"])
         there = batch.present["descriptors"]
         found = cast(DescriptorsPart, batch.parts["descriptors"]).values

@@ -98,12 +98,13 @@ class MoleBLENDConfig:
     @property
     def modalities(self) -> tuple[str, ...]:
         """What the views need, and what a blending network predicts."""
-        return VIEWS[self.views] + (("descriptors",) if self.describes else ())
+        return VIEWS[self.views] + self.predicts
 
     @property
-    def describes(self) -> bool:
-        """Whether the graph token is to predict descriptors or fingerprint bits."""
-        return self.views == "blend" and self.descriptors + self.fingerprint > 0
+    def predicts(self) -> tuple[str, ...]:
+        """The modality that the graph token of a blending network is to tell, if any."""
+        told = self.views == "blend" and self.descriptors + self.fingerprint > 0
+        return ("descriptors",) if told else ()
 
     @property
     def shown(self) -> tuple[float, float, float]:

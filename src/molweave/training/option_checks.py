@@ -111,13 +111,13 @@ def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> N
         raise UserError(f"{found[0]} does nothing with {why}; leave it out")
 
 
-def refuse_unlearnt(changes: Mapping[str, object], entry: MethodEntry) -> None:
+def refuse_unlearnt(config: Any, entry: MethodEntry) -> None:
     """Refuse to switch on, in a fit from scratch, what only pre-training teaches.
 
     Raises:
         UserError: one of the settings does.
     """
-    found = [name for name in entry.learnt if str(changes.get(name, "")).lower() == "true"]
+    found = [name for name in entry.learnt if getattr(config, name)]
     if found:
         raise UserError(
             f"{found[0]} needs a pre-trained encoder, without one there is nothing to read; name "

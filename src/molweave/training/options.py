@@ -91,7 +91,7 @@ class FitOptions:
         refuse_between_views(self.method_options, self.method_config.modalities)
         refuse_idle(self.method_options, self.method_config, self._configure({}))
         if self.pretrained is None:
-            refuse_unlearnt(self.method_options, self.entry)
+            refuse_unlearnt(self.method_config, self.entry)
 
     def _check_encoder(self) -> None:
         spec = self.encoder_spec

@@ -206,10 +206,7 @@ class Pretrainer:
         count = state.step - int(last["step"])
         terms = {name: float(self._mean(value) / count) for name, value in self.sums.items()}
         if not all(map(_finite, terms.values())):
-            raise UserError(
-                f"pre-training diverged before step {state.step}: the loss is not finite; start "
-                "afresh with a lower learning_rate"
-            )
+            raise _diverged(state.step, "the loss")
         seconds = max(state.seconds - last["seconds"], 1e-9)
         record = {
             "step": float(state.step),
@@ -303,10 +300,7 @@ class Pretrainer:
         if self.checkpoint is None or self.fabric.global_rank:
             return
         if not all(bool(torch.isfinite(value).all()) for value in self.method.parameters()):
-            raise UserError(
-                f"pre-training diverged before step {self.state.step}: a weight is not finite; "
-                "start afresh with a lower learning_rate"
-            )
+            raise _diverged(self.state.step, "a weight")
         tensors: dict[str, dict[str, Tensor]] = {
             "model": dict(self.method.state_dict()),
             "optimizer": optimizer_tensors(self.optimizer),
@@ -339,6 +333,13 @@ class Pretrainer:
         self.sums = {name: value.to(self.fabric.device) for name, value in tensors["sums"].items()}
         if self.config.average:
             self.average.restore(tensors["average"], self.state.step)
+
+
+def _diverged(step: int, what: str) -> UserError:
+    return UserError(
+        f"pre-training diverged before step {step}: {what} is not finite; start afresh with a "
+        "lower learning_rate"
+    )
 
 
 def _finite(value: float) -> bool:

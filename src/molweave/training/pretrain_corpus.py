@@ -128,9 +128,9 @@ def _start_from(options: PretrainOptions, method: Method, events: Events) -> str
     heads = method.objective_heads()
     fresh = encoder.load_into(method, to_plain(options.method_config), fresh=heads)
     if fresh:
-        new = [head for head in heads if any(name.startswith(head) for name in fresh)]
+        new = [head.rstrip(".") for head in heads if any(name.startswith(head) for name in fresh)]
         events.message(
-            f"{options.pretrained} was pre-trained without {', '.join(new)}: it starts afresh"
+            f"{options.pretrained} was pre-trained without {', '.join(new)}: new weights"
         )
     return encoder.sha256
 

@@ -25,7 +25,12 @@ class Shown:
     atoms: Bool[Tensor, "N r 2"]
 
 
-def show(placed: Bool[Tensor, " N"], *, flat: bool, spatial: bool) -> Shown:
+def show(
+    placed: Bool[Tensor, " N"],
+    *,
+    flat: bool | Bool[Tensor, " N"],
+    spatial: bool | Bool[Tensor, " N"],
+) -> Shown:
     """Everything of 2D (``flat``), of 3D (``spatial``), or of both, of every pair alike.
 
     A molecule without a conformer shows its 2D relations in any case.
@@ -89,15 +94,11 @@ def unblend(
     """
     edges = torch.tensor(whole, device=draw.device).cumsum(0)
     mode = (draw[:, None] >= edges).sum(1)
-    flat, spatial = (mode == 0) | (mode == 2), (mode == 1) | (mode == 2)
-    three = spatial & placed
-    two = flat | (spatial & ~placed)
+    entire = show(placed, flat=mode != 1, spatial=mode != 0)
     blended = (mode == len(whole))[:, None, None]
-    pairs = torch.stack([two, two, three], dim=1)[:, None, None]
-    atoms = torch.stack([two, three], dim=1)[:, None]
     return Shown(
-        pairs=torch.where(blended[..., None], shown.pairs, pairs),
-        atoms=torch.where(blended, shown.atoms, atoms),
+        pairs=torch.where(blended[..., None], shown.pairs, entire.pairs),
+        atoms=torch.where(blended, shown.atoms, entire.atoms),
     )
 
 

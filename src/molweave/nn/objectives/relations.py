@@ -10,7 +10,7 @@ from molweave.shapes import Bool, Float, Int, Tensor
 def class_loss(
     logits: Float[Tensor, "N C ..."], target: Int[Tensor, "N ..."], mask: Bool[Tensor, "N ..."]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy over the masked pairs (shortest-path distance, bonds of a path)."""
+    """Mean cross-entropy over what is masked: pairs, bonds of a path, atoms."""
     losses = functional.cross_entropy(logits.float(), target, reduction="none")
     return masked_mean(losses, mask)
 

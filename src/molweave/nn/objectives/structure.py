@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from molweave.nn.objectives.relations import class_loss
 from molweave.nn.objectives.score import masked_mean
 from molweave.shapes import Bool, Float, Int, Tensor
 
@@ -23,12 +24,10 @@ def feature_loss(
         cardinalities: F numbers of classes, which add up to C.
         mask: the atoms that count.
     """
-    chosen, wanted = logits[mask].float(), features[mask].long()
-    if not len(chosen):
-        return 0.0 * logits.float().sum()
+    parts = torch.split(logits, list(cardinalities), dim=-1)
     losses = [
-        functional.cross_entropy(part, wanted[:, index])
-        for index, part in enumerate(torch.split(chosen, list(cardinalities), dim=-1))
+        class_loss(part.movedim(-1, 1), wanted.long(), mask)
+        for part, wanted in zip(parts, features.unbind(-1), strict=True)
     ]
     return torch.stack(losses).mean()
 
