@@ -4,7 +4,7 @@
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``ablation``, ``probes``, or ``finetuning_METHOD``.
+``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, or ``finetuning_METHOD``.
 """
 
 import argparse
@@ -23,7 +23,11 @@ from molweave.metrics import METRICS
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 METHOD_PAGES = ROOT / "docs" / "methods"
-PAGES = (ROOT / "README.md", *(METHOD_PAGES / f"{m}.md" for m in ("dmmrl", "mmsa", "moleblend")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "pretraining.md",
+    *(METHOD_PAGES / f"{m}.md" for m in ("dmmrl", "mmsa", "moleblend")),
+)
 
 TITLES = {
     "bbbp": "BBBP",
@@ -58,6 +62,7 @@ def make_tables(results: Path) -> dict[str, str]:
         "scaffold": scores_table(scaffold, TITLES, model_name),
         "ablation": ablation_table(read_rows(results / "ablations.csv")),
         "probes": probes_table(results / "probes.csv"),
+        "throughput": throughput_table(results / "throughput.csv"),
         **{
             f"finetuning_{method}": gain_table(read_rows(results / f"finetuning_{method}.csv"))
             for method in ("mmsa", "moleblend")
@@ -202,6 +207,25 @@ def _pivot(rows: Sequence[Mapping[str, str]]) -> str:
         cells = [found.get((*source, *column)) for column in columns]
         scores = [EMPTY if cell is None else f"{float(cell['score']):.3f}" for cell in cells]
         lines.append(_line([*source, *scores]))
+    return "\n".join(lines) + "\n"
+
+
+def throughput_table(path: Path) -> str:
+    """Molecules a second of one process and the share of every part of its work."""
+    if not path.exists():
+        return "No results yet.\n"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    shares = ("drawing", "featurizing", "network")
+    head = ["model", "does", "device", "molecules/s", *shares, "GFLOP a molecule", "TFLOP/s"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in rows:
+        parts = {name: float(row[name]) for name in (*shares, "parsing", "collating")}
+        parts["featurizing"] += parts["parsing"] + parts["collating"]
+        device = f"{row['device']}{', bf16' if row['precision'] == 'bf16' else ''}"
+        cells = [f"{MODELS[row['method']]}, {row['preset']}", row["stage"], device]
+        cells += [row["per_second"], *(f"{parts[name]:.0%}" for name in shares)]
+        lines.append(_line([*cells, row["gflop_per_molecule"], row["tflops"]]))
     return "\n".join(lines) + "\n"
 
 

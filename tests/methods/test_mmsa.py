@@ -253,7 +253,14 @@ def test_contrast_starts_near_the_logarithm_of_the_batch():
 def test_a_short_training_aligns_the_views_and_does_not_collapse():
     smiles, _ = thirty_two()
     network = build(
-        image_channels=8, rotation=0.0, grey=0.0, code=32, hidden=48, structure=16, anchors=8
+        image_channels=8,
+        rotation=0.0,
+        grey=0.0,
+        jitter=0.0,
+        code=32,
+        hidden=48,
+        structure=16,
+        anchors=8,
     )
     batch = make_batch(smiles)
     network.train()
@@ -328,6 +335,7 @@ def test_objectives_can_accompany_a_task():
         ({"geometry_rate": 0}, "geometry_rate must be above 0"),
         ({"flip": 2}, "flip is a probability"),
         ({"rotation": 270}, "rotation is an angle of 0 to 180"),
+        ({"jitter": 1.0}, "jitter is a share of the side, 0 to 0.1"),
         ({"encoder_dropout": 1.0}, "encoder_dropout is a probability below 1"),
         ({"modalities": ("graph",)}, "unknown option 'modalities' of mmsa"),
         (

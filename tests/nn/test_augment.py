@@ -61,8 +61,25 @@ def test_angles_stay_below_the_largest() -> None:
     assert angles.max() > 25
 
 
+def test_jitter_moves_the_dots_of_an_image_by_its_share_each_in_its_own_way() -> None:
+    dots = torch.zeros(400, 3, 120, 120)
+    dots[:, :, 29:32, 29:32] = 1
+    dots[:, :, 29:32, 89:92] = 1
+    found = ImageAugmentation(rotation=0.0, grey=0.0, jitter=0.02)(dots)[:, 0]
+    columns = torch.arange(120.0)
+    moves = []
+    for half in (found[:, :, :60], found[:, :, 60:]):
+        places = columns[: half.shape[2]]
+        moves.append((half * places).sum(dim=(1, 2)) / half.sum(dim=(1, 2)))
+    left, right = moves[0] - 30, moves[1] - 30
+    for move in (left, right):
+        assert move.mean().abs() < 0.5
+        assert 0.5 * 0.02 * 120 < move.std() < 1.2 * 0.02 * 120
+    assert torch.corrcoef(torch.stack([left, right]))[0, 1].abs() < 0.2
+
+
 def test_a_seed_decides_and_evaluation_changes_nothing(ink) -> None:
-    augment = ImageAugmentation(flip=0.5)
+    augment = ImageAugmentation(flip=0.5, jitter=0.02)
     torch.manual_seed(3)
     first = augment(ink)
     torch.manual_seed(3)

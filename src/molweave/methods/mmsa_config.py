@@ -38,6 +38,8 @@ class MMSAConfig:
         rotation: largest angle that an image is turned by in training, in degrees.
         flip: probability that an image is mirrored in training, which hides chirality.
         grey: probability that an image loses its colours in training.
+        jitter: standard deviation of the displacements of the atoms of an image in training, as
+            a share of its side (a bond is about a tenth of it).
         graph_encoder: one of `GRAPH_ENCODERS`.
         graph_width: width of the graph encoder.
         graph_layers: its layers, or rounds of message passing.
@@ -73,6 +75,7 @@ class MMSAConfig:
     rotation: float = 180.0
     flip: float = 0.0
     grey: float = 0.2
+    jitter: float = 0.01
     graph_encoder: str = "gin"
     graph_width: int = 300
     graph_layers: int = 5
@@ -158,6 +161,8 @@ class MMSAConfig:
                 raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
         if not 0 <= self.rotation <= 180:
             raise UserError(f"rotation is an angle of 0 to 180 degrees; found {self.rotation}")
+        if not 0 <= self.jitter <= 0.1:
+            raise UserError(f"jitter is a share of the side, 0 to 0.1; found {self.jitter}")
 
     def _check_probabilities(self) -> None:
         for name in ("flip", "grey"):
@@ -180,9 +185,11 @@ MMSA_PRESETS: dict[str, MMSAConfig] = {
         _PAPER,
         image_channels=32,
         image_reduce=2,
+        rotation=15.0,
+        jitter=0.0,
         geometry_width=128,
         geometry_layers=2,
-        hidden=512,
+        hidden=384,
         references=512,
     ),
     "paper": _PAPER,

@@ -14,7 +14,9 @@ from molweave.nn.encoders.resnet import ResNet18
 
 
 def _resnet(config: MMSAConfig) -> nn.Module:
-    augment = ImageAugmentation(rotation=config.rotation, flip=config.flip, grey=config.grey)
+    augment = ImageAugmentation(
+        rotation=config.rotation, flip=config.flip, grey=config.grey, jitter=config.jitter
+    )
     return ResNet18(
         width=config.image_channels,
         reduce=config.image_reduce,
