@@ -39,7 +39,7 @@ from molweave.data.shard_file import Sample
 from molweave.data.shards import ShardedCorpus
 from molweave.methods import METHODS
 from molweave.methods.base import Method, add_up
-from molweave.methods.config import replace_fields
+from molweave.methods.config import replace_fields, to_plain
 from molweave.version import versions
 
 STAGES = ("train", "predict")
@@ -67,8 +67,9 @@ class Stopwatch:
 def build(name: str, preset: str, stage: str) -> Method:
     """The network of a stage, with fresh weights."""
     entry = METHODS[name]
-    changes = entry.pretraining if stage == "train" else entry.finetuning
-    return entry.method(replace_fields(entry.presets[preset], changes, where=name))
+    config = entry.presets[preset]
+    changes = entry.pretraining if stage == "train" else entry.finetuning(to_plain(config))
+    return entry.method(replace_fields(config, changes, where=name))
 
 
 def batches(raw: Sequence[Sample], method: Method, size: int, watch: Stopwatch) -> Iterator[Batch]:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow.parquet import read_metadata
 from safetensors.numpy import load_file
 
 from molweave.cli.app import run
@@ -112,6 +113,23 @@ def test_the_fused_protocol_reads_all_and_carries_its_memory(cli, encoder, table
     assert (done.code, done.err) == (0, "")
     assert {float(share) for share in column("new.csv", "weight_image")} == {0.5}
     assert {float(share) for share in column("new.csv", "weight_geometry")} == {0.0}
+
+
+def test_an_encoder_that_knows_no_graph_is_used_fused(cli, shards, table, tmp_path):
+    folder = str(tmp_path / "flat")
+    words = ["pretrain", shards, "--method", "mmsa", "--modalities", "image,geometry", *COMMON]
+    sizes = [word for word in SMALL if "graph" not in word and word != "--set"]
+    words += [word for size in sizes for word in ("--set", size)]
+    done = cli(*words, "--batch-size", "8", "--out", folder)
+    assert (done.code, done.err) == (0, "")
+    done = cli("embed", folder, table, "--out", "vectors.parquet", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    assert read_metadata("vectors.parquet").num_rows == len(column(str(table), "smiles"))
+    flags = ["--split", "random", "--workers", "1", "--conformers", "none", *COMMON]
+    done = cli("fit", table, "-t", "alcohol", "--from", folder, *flags, "--out", "model")
+    assert (done.code, done.err) == (0, "")
+    card = Path("model/README.md").read_text(encoding="utf-8")
+    assert "preset small, protocol fused, from the views image, geometry" in card
 
 
 def test_the_memory_as_a_page(cli, encoder, table):

@@ -117,6 +117,22 @@ def test_batch_mates_do_not_matter_after_training(protocol):
             )
 
 
+def test_molecules_of_which_nothing_is_known_leave_no_trace():
+    """Without image and graph, a molecule without a conformer is neither stored nor addressed."""
+    network = build(views=("geometry",), references=8)
+    batch = make_batch(DRUGLIKE, flat=[0, 2])
+    found = encoded(network.train(), batch)
+    assert found.awareness is not None
+    assert network.awareness is not None
+    known = batch.present["geometry"]
+    assert found.awareness.structure[~known].abs().sum() == 0
+    assert found.awareness.reading[~known].abs().sum() == 0
+    stored = network.awareness.hypergraph.references
+    assert int(stored.any(1).sum()) == int(known.sum())
+    alone = encoded(network.eval(), make_batch(["CCO"], flat=[0]))
+    assert alone.embedding.abs().sum() == 0
+
+
 def test_fine_tuning_with_the_memory_leaves_the_memory_alone():
     network = other(trained(), protocol="fused", read_memory=True)
     frozen = ("references", "anchors", "usage", "awareness.hypergraph.norm.running")
@@ -335,6 +351,11 @@ def test_objectives_can_accompany_a_task():
         ({"geometry_rate": 0}, "geometry_rate must be above 0"),
         ({"flip": 2}, "flip is a probability"),
         ({"rotation": 270}, "rotation is an angle of 0 to 180"),
+        ({"image_reduce": 300}, "image_reduce must be one of 1, 2, 4, 7"),
+        (
+            {"protocol": "fused", "read_memory": True, "memory": 0, "recall": 0},
+            "read_memory needs a memory, and with memory=0 and recall=0 there is none",
+        ),
         ({"jitter": 1.0}, "jitter is a share of the side, 0 to 0.1"),
         ({"encoder_dropout": 1.0}, "encoder_dropout is a probability below 1"),
         ({"modalities": ("graph",)}, "unknown option 'modalities' of mmsa"),

@@ -32,6 +32,15 @@ def in_line(conformer: Chem.Conformer, i: int, j: int, k: int, degrees: float) -
     return min(angle, 180 - angle) < degrees
 
 
+def test_directions_are_not_rounded_to_bf16() -> None:
+    positions = torch.from_numpy(embedded("CC(N)C(=O)OC").GetConformer().GetPositions()).float()
+    mask = torch.ones(1, len(positions), dtype=torch.bool)
+    exact = look_around(positions[None], mask, 8.0).direction
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = look_around(positions[None], mask, 8.0).direction
+    assert torch.equal(found, exact)
+
+
 @pytest.mark.parametrize("smiles", ["C[C@H](N)C(=O)OCCF", "N#CC(O)CC#CCO", "C1CC1c1ccccc1Cl"])
 @pytest.mark.parametrize("cutoff", [8.0, 3.1])
 def test_angles_against_rdkit(smiles: str, cutoff: float) -> None:

@@ -166,6 +166,15 @@ def test_without_neighbours_references_do_not_matter(codes: Tensor, changes: dic
     torch.testing.assert_close(before, expected)
 
 
+def test_who_is_near_is_not_rounded_to_bf16(codes: Tensor) -> None:
+    made = layer().eval()
+    made.references.copy_(codes[0] + 1e-3 * torch.randn_like(made.references))
+    asked = codes[:1] + 1e-3
+    exact = made._similarity(asked)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(made._similarity(asked), exact)
+
+
 def test_a_frozen_layer_stays_as_it_is(codes: Tensor) -> None:
     network = layer(frozen=True)
     network.references.normal_()

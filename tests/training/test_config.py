@@ -51,6 +51,33 @@ def test_values_that_make_no_sense(changes, message):
             "contrast does nothing with protocol=fused",
         ),
         (
+            {"method": "mmsa", "method_options": {"contrast": 0.1}},
+            "contrast does nothing with protocol=graph",
+        ),
+        (
+            {"method": "mmsa", "modalities": ("graph", "image")},
+            "views does nothing with protocol=graph",
+        ),
+        (
+            {"method": "mmsa", "method_options": {"protocol": "fused", "anchors": 9}},
+            "anchors does nothing with no read_memory",
+        ),
+        (
+            {"method": "mmsa", "method_options": {"protocol": "fused", "rotation": 9}},
+            "rotation does nothing with protocol=fused",
+        ),
+        (
+            {
+                "method": "mmsa",
+                "method_options": {"protocol": "fused", "views": "graph,image", "cutoff": 5},
+            },
+            "cutoff does nothing with views=graph,image",
+        ),
+        (
+            {"method": "moleblend", "modalities": ("graph",)},
+            "does not choose among modalities; found graph; .*--set views=2d",
+        ),
+        (
             {"method": "mmsa", "method_options": {"read_memory": "true"}},
             "read_memory does nothing with protocol=graph",
         ),
@@ -78,6 +105,14 @@ def test_options_of_another_kind(changes, message, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no type checker
     with pytest.raises(UserError, match=message):
         FitOptions(**changes)
+
+
+def test_modalities_are_the_views_of_a_method_that_fuses_them():
+    asked = FitOptions(
+        method="mmsa", modalities=("graph", "image"), method_options={"protocol": "fused"}
+    )
+    assert asked.method_config.views == ("graph", "image")
+    assert asked.command("x.csv", ["y"]).count("--modalities graph,image") == 1
 
 
 def test_what_blending_reads_may_be_set_where_a_fit_blends():

@@ -31,6 +31,26 @@ def test_options_that_make_no_sense(change, message):
         PretrainOptions(**{"method": "moleblend", **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method_options": {"read_memory": True}}, "read_memory does nothing with protocol=pre"),
+        (
+            {"modalities": ("graph", "image"), "method_options": {"cutoff": 5}},
+            "cutoff does nothing with views=graph,image",
+        ),
+        (
+            {"method_options": {"memory": 0, "recall": 0, "anchors": 5}},
+            "anchors does nothing with memory=0 and recall=0",
+        ),
+        ({"modalities": ("graph",), "method_options": {"cross": 0.5}}, "cross does nothing with"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
+        PretrainOptions(**{"method": "mmsa", **change})
+
+
 def test_every_preset_has_a_recipe():
     assert set(PRETRAIN_PRESETS) == {
         (name, preset) for name, entry in METHODS.items() for preset in entry.presets

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 import torch
+from rdkit import Chem
 
+from molweave.chem.standardize import canonicalize
 from molweave.chem.table import Table
 from molweave.errors import UserError
 from molweave.inference.stream import Row, Runner
@@ -176,9 +179,15 @@ class _Seen:
             self.nearest[number] = _best([*self.nearest[number], *found], self.keep)
 
 
+@lru_cache(maxsize=100_000)
+def _canonical(smiles: str) -> str:
+    mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    return smiles if mol is None else canonicalize(mol)[0]
+
+
 def _best(candidates: Sequence[Near], count: int) -> list[Near]:
-    """The ``count`` most similar ones of different SMILES."""
+    """The ``count`` most similar ones of different molecules."""
     kept: dict[str, Near] = {}
     for near in sorted(candidates, key=lambda near: -near.similarity):
-        kept.setdefault(near.smiles, near)
+        kept.setdefault(_canonical(near.smiles), near)
     return list(kept.values())[:count]

@@ -1,6 +1,6 @@
 """The published methods."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,14 @@ from molweave.methods.base import Method
 from molweave.methods.dmmrl import DMMRL
 from molweave.methods.dmmrl_config import DMMRL_PRESETS, DMMRLConfig
 from molweave.methods.mmsa import MMSA
-from molweave.methods.mmsa_config import MMSA_PRESETS, MMSAConfig
+from molweave.methods.mmsa_config import MMSA_PRESETS, MMSAConfig, finetuned
 from molweave.methods.moleblend import MoleBLEND
 from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, MoleBLENDConfig
+
+
+def _as_it_is(_: Mapping[str, object]) -> Mapping[str, object]:
+    """No change."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class MethodEntry:
         presets: named configurations.
         citation: the paper to cite.
         pretraining: fields of the configuration that pre-training sets.
-        finetuning: fields that the use of a pre-trained encoder sets.
+        finetuning: from the fields of a pre-trained encoder to those that its use sets.
         learnt: flags that switch on what only pre-training teaches.
     """
 
@@ -32,7 +37,7 @@ class MethodEntry:
     presets: dict[str, Any]
     citation: str
     pretraining: Mapping[str, object] = field(default_factory=dict)
-    finetuning: Mapping[str, object] = field(default_factory=dict)
+    finetuning: Callable[[Mapping[str, object]], Mapping[str, object]] = _as_it_is
     learnt: tuple[str, ...] = ()
 
 
@@ -51,7 +56,7 @@ METHODS: dict[str, MethodEntry] = {
         "Multi-Modal Molecular Representation Learning via Structure Awareness. IEEE Transactions "
         "on Image Processing, 2025. arXiv:2505.05877.",
         pretraining={"protocol": "pretrain", "encoder_dropout": 0.0},
-        finetuning={"protocol": "graph", "encoder_dropout": 0.5},
+        finetuning=finetuned,
         learnt=("read_memory",),
     ),
     "moleblend": MethodEntry(
@@ -61,6 +66,6 @@ METHODS: dict[str, MethodEntry] = {
         "MoleBLEND: Multimodal Molecular Pretraining via Modality Blending. ICLR, 2024. "
         "arXiv:2307.06235.",
         pretraining={"views": "blend"},
-        finetuning={"views": "2d", "encoder_dropout": 0.1, "drop_path": 0.1},
+        finetuning=lambda _: {"views": "2d", "encoder_dropout": 0.1, "drop_path": 0.1},
     ),
 }

@@ -103,9 +103,9 @@ class DMMRLConfig:
             )
 
     @property
-    def idle(self) -> tuple[str, tuple[str, ...]]:
-        """Why some fields change nothing, and their names: here, all change something."""
-        return "", ()
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing, and why: here, all change something."""
+        return {}
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):

@@ -109,7 +109,7 @@ class MMSA(Method):
         unified = self.unified(features, batch.present)
         embedding, awareness = unified.embedding, None
         if self.awareness is not None:
-            awareness = self.awareness(embedding)
+            awareness = self.awareness(embedding, unified.weights.any(1))
             if self.config.protocol == "fused":
                 embedding = torch.cat([embedding, awareness.reading], dim=1)
         return AwareEncoding(

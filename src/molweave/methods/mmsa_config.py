@@ -1,7 +1,9 @@
 """Configuration of MMSA: protocol, encoders, hypergraph, memory, loss weights and presets."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from molweave.chem.depict import IMAGE_SIZE
 from molweave.errors import UserError
 from molweave.nn.fusion.hypergraph import HYPERGRAPHS
 
@@ -9,10 +11,10 @@ PROTOCOLS = ("graph", "fused", "pretrain")
 MMSA_MODALITIES = ("image", "graph", "geometry")
 """The views that MMSA has an encoder for."""
 GRAPH_ENCODERS = ("gin", "cmpnn")
+_REDUCTIONS = (1, 2, 4, 7)
 
 _COUNTS = (
     "image_channels",
-    "image_reduce",
     "graph_layers",
     "geometry_layers",
     "neighbours",
@@ -21,6 +23,32 @@ _COUNTS = (
 )
 _SIZES = ("graph_width", "geometry_width", "hidden", "code", "structure")
 _WEIGHTS = ("contrast", "reconstruction", "cross", "memory", "recall")
+_IN_PRETRAINING = (
+    *_WEIGHTS,
+    "temperature",
+    "geometry_rate",
+    "rotation",
+    "flip",
+    "grey",
+    "jitter",
+)
+_OF_AWARENESS = (
+    "structure",
+    "hypergraph",
+    "neighbours",
+    "symmetric",
+    "references",
+    "anchors",
+    "sharpness",
+)
+_OF_FUSION = ("views", "hidden", "code")
+_OF_VIEW = {
+    "image": ("image_channels", "image_reduce", "rotation", "flip", "grey", "jitter"),
+    "graph": ("graph_encoder", "graph_width", "graph_layers", "encoder_dropout"),
+    "geometry": ("geometry_width", "geometry_layers", "cutoff", "geometry_rate"),
+}
+"""Fields by what they are about."""
+
 _ABOVE_ZERO = ("cutoff", "temperature", "sharpness", "geometry_rate")
 
 
@@ -122,6 +150,11 @@ class MMSAConfig:
             )
         self._check_numbers()
         self._check_probabilities()
+        if self.read_memory and self.protocol == "fused" and not self.memory + self.recall > 0:
+            raise UserError(
+                "read_memory needs a memory, and with memory=0 and recall=0 there is none; leave "
+                "it out, or pre-train with one of them above 0"
+            )
         if self.protocol == "pretrain" and not any(getattr(self, name) for name in _WEIGHTS):
             raise UserError(
                 f"there is nothing to learn: {', '.join(_WEIGHTS)} are all 0; keep one above 0"
@@ -140,14 +173,27 @@ class MMSAConfig:
         return self.protocol == "fused" and self.read_memory
 
     @property
-    def idle(self) -> tuple[str, tuple[str, ...]]:
-        """Why some fields change nothing, and their names."""
-        names: tuple[str, ...] = ()
-        if self.protocol != "pretrain":
-            names += (*_WEIGHTS, "temperature", "geometry_rate")
-        if self.protocol != "fused":
-            names += ("read_memory",)
-        return f"protocol={self.protocol}", names
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing, and why."""
+        protocol = f"protocol={self.protocol}"
+        found = {name: f"views={','.join(self.views)}" for name in self._of_other_views()}
+        if self.protocol == "pretrain":
+            names: tuple[str, ...] = ("read_memory",)
+        elif self.protocol == "fused":
+            names = (*_IN_PRETRAINING, "symmetric")
+        else:
+            names = (*_IN_PRETRAINING, *_OF_AWARENESS, *_OF_FUSION, "read_memory")
+        found |= dict.fromkeys(names, protocol)
+        if not self.aware and self.protocol != "graph":
+            no_memory = "memory=0 and recall=0" if self.protocol == "pretrain" else "no read_memory"
+            found |= dict.fromkeys(_OF_AWARENESS, no_memory)
+        return found
+
+    def _of_other_views(self) -> list[str]:
+        """The fields of encoders and losses that the chosen views have no use for."""
+        views = self.modalities
+        names = [name for view, some in _OF_VIEW.items() if view not in views for name in some]
+        return names + (["contrast", "cross"] if len(views) == 1 else [])
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
@@ -159,6 +205,11 @@ class MMSAConfig:
         for name in _ABOVE_ZERO:
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
+        if self.image_reduce not in _REDUCTIONS:
+            raise UserError(
+                f"image_reduce must be one of {', '.join(map(str, _REDUCTIONS))}, so that images "
+                f"of {IMAGE_SIZE} pixels shrink evenly; found {self.image_reduce}"
+            )
         if not 0 <= self.rotation <= 180:
             raise UserError(f"rotation is an angle of 0 to 180 degrees; found {self.rotation}")
         if not 0 <= self.jitter <= 0.1:
@@ -171,6 +222,17 @@ class MMSAConfig:
         for name in ("encoder_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
+
+
+def finetuned(fields: Mapping[str, object]) -> dict[str, object]:
+    """What the use of a pre-trained encoder changes: the protocol, and dropout in the graph.
+
+    Args:
+        fields: those of its configuration. Without the view ``graph`` only ``fused`` is possible.
+    """
+    views = fields["views"]
+    graph = isinstance(views, Sequence) and "graph" in views
+    return {"protocol": "graph" if graph else "fused", "encoder_dropout": 0.5}
 
 
 def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:

@@ -52,10 +52,18 @@ class StructureAwareness(nn.Module):
         if not frozen and config.recall > 0:
             self.project = nn.Linear(config.code, config.structure)
 
-    def forward(self, codes: Float[Tensor, "B C"]) -> Awareness:
-        """g and r of every molecule."""
-        structure = self.hypergraph(codes)
-        return Awareness(structure, self.memory(structure))
+    def forward(self, codes: Float[Tensor, "B C"], known: Bool[Tensor, " B"]) -> Awareness:
+        """g and r of every molecule; 0 for those of which nothing is ``known``, no view at all."""
+        if bool(known.all()):
+            structure = self.hypergraph(codes)
+            return Awareness(structure, self.memory(structure))
+        rows = known.nonzero()[:, 0]
+        empty = codes.new_zeros(len(codes), self.memory.anchors.shape[1])
+        if not len(rows):
+            return Awareness(empty, empty)
+        structure = self.hypergraph(codes[rows])
+        found = (structure, self.memory(structure))
+        return Awareness(*(empty.index_copy(0, rows, part.to(empty.dtype)) for part in found))
 
     def recall(
         self,

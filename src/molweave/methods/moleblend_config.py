@@ -117,10 +117,11 @@ class MoleBLENDConfig:
         return (self.whole_2d, self.whole_3d, self.whole_both)
 
     @property
-    def idle(self) -> tuple[str, tuple[str, ...]]:
-        """Why some fields change nothing, and their names."""
-        blending = (*_PROBABILITIES, *TERMS, "symmetric", "noise")
-        return f"views={self.views}", () if self.views == "blend" else blending
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing, and why."""
+        if self.views == "blend":
+            return {}
+        return dict.fromkeys((*_PROBABILITIES, *TERMS, "symmetric", "noise"), f"views={self.views}")
 
     def _check_numbers(self) -> None:
         for names, lowest in (

@@ -43,7 +43,7 @@ class EncoderSpec(Spec):
             UserError: an unknown field, or a value that makes no sense.
         """
         entry = METHODS[self.method]
-        values = {**self.method_config, **entry.finetuning, **changes}
+        values = {**self.method_config, **entry.finetuning(self.method_config), **changes}
         return replace_fields(entry.config(), values, where=self.method)
 
 

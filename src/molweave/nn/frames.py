@@ -80,7 +80,7 @@ def look_around(
     return Surroundings(
         near=near,
         distance=distance,
-        direction=unit @ frame,
+        direction=_in_frame(unit, frame),
         torsion=torch.stack([_dot(arm, other_arm), sine], dim=-1),
     )
 
@@ -92,6 +92,12 @@ def _choose(
     index: Int[Tensor, "m n"] = order.detach().masked_fill(~allowed, math.inf).argmin(-1)
     chosen = unit.gather(2, index[..., None, None].expand(*index.shape, 1, 3))[:, :, 0]
     return chosen * allowed.any(-1, keepdim=True)
+
+
+def _in_frame(unit: Float[Tensor, "m n n 3"], frame: Float[Tensor, "m n 3 3"]) -> Tensor:
+    """Coordinates in the frame of each atom; not in bf16, which would depend on the rotation."""
+    with torch.autocast(unit.device.type, enabled=False):
+        return unit @ frame
 
 
 def _dot(a: Float[Tensor, "*x 3"], b: Float[Tensor, "*y 3"]) -> Tensor:

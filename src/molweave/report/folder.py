@@ -76,6 +76,7 @@ def report_data(result: FitResult) -> ReportData:
             "split": record["split"]["kind"],
             "command": record["command"],
             **_origin(record.get("pretrained")),
+            **_protocol(spec.method_config),
             "citation": METHODS[spec.method].citation,
             **{f"method.{name}": value for name, value in spec.method_config.items()},
             **{f"training.{name}": value for name, value in record["training"].items()},
@@ -85,6 +86,14 @@ def report_data(result: FitResult) -> ReportData:
         },
         audit=result.audit,
     )
+
+
+def _protocol(config: Mapping[str, Any]) -> dict[str, str]:
+    """What is read and embedded, in a method that can do so in several ways."""
+    if "protocol" not in config:
+        return {}
+    memory = ", with the frozen memory" if config.get("read_memory") else ""
+    return {"protocol": f"{config['protocol']}{memory}"}
 
 
 def _origin(pretrained: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import numbers
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
@@ -75,6 +76,28 @@ def check_names(
         check_kind(kind)
 
 
+def choose_views(config: type[Any], views: Sequence[str] | None) -> dict[str, object]:
+    """The change of a method's configuration that lets only some views take part.
+
+    Args:
+        config: the method's configuration class.
+        views: names of modalities; None for no change.
+
+    Raises:
+        UserError: the method's views are not a list to choose from.
+    """
+    if views is None:
+        return {}
+    kinds = typing.get_type_hints(config)
+    for field in ("modalities", "views"):
+        if typing.get_origin(kinds.get(field)) is tuple:
+            return {field: views}
+    raise UserError(
+        f"this method does not choose among modalities; found {', '.join(views)}; say what it "
+        "reads by its setting views (--set views=2d)"
+    )
+
+
 def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str]) -> None:
     """Refuse settings for the fusion of several views where there is one.
 
@@ -104,11 +127,10 @@ def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> N
     Raises:
         UserError: one of the fields is another one now, and does nothing.
     """
-    why, names = config.idle
-    idle = [name for name in changes if name in names]
-    found = [name for name in idle if getattr(config, name) != getattr(unchanged, name)]
-    if found:
-        raise UserError(f"{found[0]} does nothing with {why}; leave it out")
+    idle = config.idle
+    for name in changes:
+        if name in idle and getattr(config, name) != getattr(unchanged, name):
+            raise UserError(f"{name} does nothing with {idle[name]}; leave it out")
 
 
 def refuse_unlearnt(config: Any, entry: MethodEntry) -> None:

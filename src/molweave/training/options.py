@@ -24,6 +24,7 @@ from molweave.training.option_checks import (
     check_names,
     check_preset,
     check_seed,
+    choose_views,
     refuse_between_views,
     refuse_idle,
     refuse_unlearnt,
@@ -88,8 +89,8 @@ class FitOptions:
         check_preset(self.entry, self.method_name, self.preset_name)
         check_names(self.split, self.standardize, self.conformers, self.kinds)
         _ = self.train_config
+        refuse_idle(self.changes, self.method_config, self._configure({}))
         refuse_between_views(self.method_options, self.method_config.modalities)
-        refuse_idle(self.method_options, self.method_config, self._configure({}))
         if self.pretrained is None:
             refuse_unlearnt(self.method_config, self.entry)
 
@@ -160,8 +161,7 @@ class FitOptions:
     @property
     def changes(self) -> dict[str, object]:
         """Fields of the method's configuration that the user changes."""
-        views = {} if self.modalities is None else {"modalities": self.modalities}
-        return {**self.method_options, **views}
+        return {**self.method_options, **choose_views(self.entry.config, self.modalities)}
 
     @property
     def method_config(self) -> Any:

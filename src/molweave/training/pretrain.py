@@ -1,7 +1,7 @@
 """Pre-train a method on a corpus: the visible loop."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from molweave.training.state import (
     restore_optimizer,
     save_folder,
 )
+from molweave.training.statistics import estimate_statistics, statistics_of
 
 OnRecord = Callable[[dict[str, float], int], None]
 """Called with every record of the log and the number of all steps."""
@@ -46,6 +47,10 @@ class Pretraining:
 
     history: list[dict[str, float]]
     stopped: str
+
+
+_STATISTICS = 10
+"""Steps whose molecules tell the statistics of batch normalisation."""
 
 
 @dataclass
@@ -234,7 +239,7 @@ class Pretrainer:
 
         A score for which no molecule counts is left out.
         """
-        with self.average.applied(self.method):
+        with self.average.applied(self.method), statistics_of(self.method, self._sample):
             self._share_buffers()
             totals = self._assess()
         empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
@@ -293,7 +298,16 @@ class Pretrainer:
         self._save()
         if self.config.average:
             self.method.load_state_dict(self.average.weights)
+        estimate_statistics(self.method, self._sample)
+        self._share_buffers()
         self.method.eval()
+
+    def _sample(self) -> Iterator[Batch]:
+        """The molecules of the next steps, to take statistics of."""
+        step = self.state.step
+        for batches in self.feed.steps(step, step + _STATISTICS):
+            for batch in batches:
+                yield batch.to(self.fabric.device)
 
     def _save(self) -> None:
         """Write what there is to go on from, unless no number could go on from it."""

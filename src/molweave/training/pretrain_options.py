@@ -9,7 +9,12 @@ from typing import Any
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
 from molweave.methods.config import replace_fields
-from molweave.training.option_checks import check_preset, check_seed
+from molweave.training.option_checks import (
+    check_preset,
+    check_seed,
+    choose_views,
+    refuse_idle,
+)
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
 from molweave.training.recorded import setting_words
 
@@ -49,7 +54,8 @@ class PretrainOptions:
         check_seed(self.seed)
         if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
-        _ = self.method_config, self.train_config
+        _ = self.train_config
+        refuse_idle(self.changes, self.method_config, self._configure({}))
 
     @property
     def entry(self) -> MethodEntry:
@@ -59,10 +65,16 @@ class PretrainOptions:
     @property
     def method_config(self) -> Any:
         """The preset, with what pre-training sets and the user's changes."""
-        changes = {**self.entry.pretraining, **self.method_options}
-        if self.modalities is not None:
-            changes["modalities"] = self.modalities
-        return replace_fields(self.entry.presets[self.preset], changes, where=self.method)
+        return self._configure(self.changes)
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """Fields of the method's configuration that the user changes."""
+        return {**self.method_options, **choose_views(self.entry.config, self.modalities)}
+
+    def _configure(self, changes: Mapping[str, object]) -> Any:
+        preset = self.entry.presets[self.preset]
+        return replace_fields(preset, {**self.entry.pretraining, **changes}, where=self.method)
 
     @property
     def train_config(self) -> PretrainConfig:

@@ -125,13 +125,18 @@ class HypergraphLayer(nn.Module):
         self.references.copy_(newest)
         return operator @ self._states(codes)
 
+    @torch.no_grad()
+    def _similarity(self, codes: Tensor) -> Tensor:
+        """Cosine to every reference, in single precision: who is near must not be rounded."""
+        with torch.autocast(codes.device.type, enabled=False):
+            known = functional.normalize(self.references.float(), dim=1)
+            return functional.normalize(codes.float(), dim=1) @ known.T
+
     def _from_references(self, codes: Tensor) -> Tensor:
         states = self._states(codes)
         others = min(self.neighbours - 1, len(self.references))
         if self.kind == "none" or others == 0:
             return states
-        known = functional.normalize(self.references, dim=1)
-        similarity = functional.normalize(codes, dim=1) @ known.T
-        found = similarity.topk(others, dim=1).indices
+        found = self._similarity(codes).topk(others, dim=1).indices
         neighbours = self._states(self.references)[found].sum(1)
         return (states + neighbours) / (1 + others)
