@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from molweave.data.cache_file import default_cache_path
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -34,6 +36,15 @@ def test_a_table_of_tests_names_files(page):
     rows = [line for line in text.splitlines() if line.startswith("|") and "`tests/" in line]
     named = [path for row in rows for path in NAMED.findall(row)]
     assert [path for path in named if not path.endswith(".py")] == []
+
+
+def test_the_readme_says_where_the_conformer_cache_is(monkeypatch):
+    for name in ("MOLWEAVE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"`~/{default_cache_path().relative_to(Path.home())}`" in text
+    assert "`MOLWEAVE_CACHE`" in text
 
 
 def test_the_paths_of_a_page_are_found():

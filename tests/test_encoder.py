@@ -127,6 +127,14 @@ def test_shipped_encoders_are_found_by_name(folder, tmp_path, monkeypatch):
         Encoder.from_pretrained("nope")
 
 
+def test_how_it_shows_itself(encoder, folder):
+    assert repr(encoder) == "<Encoder: moleblend, preset small, 16 dimensions, from relations>"
+    spatial = Encoder.from_pretrained(folder, device="cpu", workers=1, views="3d")
+    assert repr(spatial) == (
+        "<Encoder: moleblend, preset small, views=3d, 16 dimensions, from relations, geometry>"
+    )
+
+
 def test_what_is_no_encoder(folder, tmp_path):
     untrained(tmp_path / "model")
     with pytest.raises(UserError, match="is a fitted model, not a pre-trained encoder"):

@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,6 +165,39 @@ def test_what_predict_takes(tmp_path, as_file):
         np.testing.assert_array_equal(again[numbers], found[numbers])
     mols = [Chem.MolFromSmiles(text) for text in SMILES]
     np.testing.assert_allclose(model.predict(mols)[numbers], found[numbers], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [(Chem.MolFromSmiles("CCO"), "Mol"), (3, "int"), (None, "NoneType"), ({"smiles": []}, "dict")],
+)
+def test_what_is_no_data(given, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    uses = (
+        lambda: fitted().predict(given),
+        lambda: fitted().predict_file(given, tmp_path / "out.csv"),
+        lambda: fitted().evaluate(given),
+        lambda: Predictor(**options()).fit(given, "alcohol"),
+    )
+    for use in uses:
+        with pytest.raises(UserError, match=f"data must be a file, .*; found {kind}; put a single"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind"),
+    [
+        (frame()["carbons"].to_numpy(), "float64"),
+        (frame()[["carbons"]].to_numpy(), "ndarray"),
+        (frame()["alcohol"].tolist(), "int"),
+        (1, "int"),
+        (None, "NoneType"),
+    ],
+)
+def test_values_in_the_place_of_names(targets, kind, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(UserError, match=f"must name columns of the data; found {kind}; put SMILES"):
+        Predictor(**options()).fit(SMILES, targets)
 
 
 def test_one_text_is_not_a_list_of_molecules():

@@ -5,6 +5,7 @@ import io
 import pickle  # noqa: TID251 - what joblib does with any estimator
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -264,6 +265,19 @@ def test_wrong_options_say_so():
         MolweaveRegressor(**SMALL, split="rndm").fit(SMILES, CARBONS)
     with pytest.raises(UserError, match="unknown option 'epoch' of training"):
         MolweaveRegressor(**{**SMALL, "training": {"epoch": 1}}).fit(SMILES, CARBONS)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, True, "tenth", None])
+def test_a_validation_part_is_needed(fraction, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(UserError, match=f"^validation_fraction must .*; found {fraction!r}"):
+        MolweaveClassifier(**SMALL, validation_fraction=fraction).fit(SMILES, ALCOHOL)
+
+
+def test_a_fraction_in_single_precision(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    model = MolweaveRegressor(**SMALL, validation_fraction=np.float32(0.123))
+    assert len(model.fit(SMILES, CARBONS).predictor_._result.split.valid) == 5
 
 
 def test_cross_validation_and_grid_search():

@@ -61,6 +61,14 @@ class Encoder(Embeds):
         """The network on its device."""
         return self._runner
 
+    def __repr__(self) -> str:
+        spec = self.runner.model.spec
+        changes = "".join(f", {name}={value}" for name, value in self.changes.items())
+        return (
+            f"<Encoder: {spec.method}, preset {spec.preset}{changes}, "
+            f"{self.runner.embedding_dim} dimensions, from {', '.join(spec.modality_names)}>"
+        )
+
     def info(self) -> dict[str, Any]:
         """Specification, record, digest of the weights, sizes, as plain values."""
         model = self.runner.model

@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -98,7 +98,7 @@ class Predictor(Embeds):
             smiles_column: where the SMILES are; None looks for the usual names.
             out: model folder to write, with report; None keeps the model in memory.
             resume: go on with an interrupted fit of the same command.
-            overwrite: whether ``out`` may exist.
+            overwrite: whether ``out`` may exist, and whether an interrupted fit may be forgotten.
             events: told of the progress.
 
         Raises:
@@ -107,6 +107,8 @@ class Predictor(Embeds):
         from molweave.training.options import FitOptions
         from molweave.training.pipeline import fit_table
 
+        _check_data(data)
+        names = _column_names(targets)
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
         folder = None if out is None else Path(out)
@@ -114,7 +116,6 @@ class Predictor(Embeds):
             raise UserError("resume needs out: the checkpoint is kept beside the model folder")
         if folder is not None:
             check_folder(folder, overwrite=overwrite)
-        names = [targets] if isinstance(targets, str) else list(targets)
         checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
         self._result = fit_table(
             as_table(data, smiles_column),
@@ -122,6 +123,7 @@ class Predictor(Embeds):
             options,
             checkpoint=checkpoint,
             resume=resume,
+            overwrite=overwrite,
             events=events,
         )
         self._use(self._result.model, options.device, options.workers)
@@ -146,9 +148,13 @@ class Predictor(Embeds):
 
         Returns:
             The input's columns and those of `PredictionColumns`, with the index of a DataFrame.
+
+        Raises:
+            UserError: not fitted, or data that cannot be read; says what to do.
         """
         import pandas as pd
 
+        _check_data(data)
         table = molecules_of(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
@@ -172,6 +178,7 @@ class Predictor(Embeds):
         events: Events | None = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
+        _check_data(data)
         table = table_to_write(data, out, smiles_column)
         on_row = row_counter(events, "predicting")
         return predict_file(
@@ -189,6 +196,7 @@ class Predictor(Embeds):
 
         `Evaluation.trained_on` counts the rows that the model has seen in training.
         """
+        _check_data(data)
         table = as_table(data, smiles_column)
         on_row = row_counter(events, "predicting")
         return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
@@ -288,6 +296,30 @@ class Predictor(Embeds):
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)
+
+
+def _check_data(data: object) -> None:
+    """Refuse what is neither a table nor a sequence of molecules."""
+    usable = isinstance(data, str | Path | Iterable) and not isinstance(data, bytes | Mapping)
+    if not usable and not hasattr(data, "columns"):
+        raise UserError(
+            "data must be a file, a DataFrame or a list of SMILES or RDKit molecules; found "
+            f"{type(data).__name__}; put a single molecule into a list"
+        )
+
+
+def _column_names(targets: object) -> list[str]:
+    """The targets as a list; refuses values in the place of names."""
+    given = [targets] if isinstance(targets, str) or not isinstance(targets, Iterable) else targets
+    names = []
+    for name in given:
+        if not isinstance(name, str):
+            raise UserError(
+                f"targets must name columns of the data; found {type(name).__name__}; put SMILES "
+                "and values into one DataFrame, or use the estimators of molweave.sklearn"
+            )
+        names.append(name)
+    return names
 
 
 def _names(modalities: str | Sequence[str] | None) -> tuple[str, ...] | None:

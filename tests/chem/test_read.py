@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from pyarrow import parquet
 from rdkit import Chem
 
 from molweave.chem.columns import find_smiles_column, nearest
+from molweave.chem.files import open_source
 from molweave.chem.read import open_table
 from molweave.errors import UserError
 
@@ -301,6 +303,50 @@ def test_standard_input_formats(tmp_path, monkeypatch, kind):
     else:
         table = open_table("-", format="smi" if kind == "smi" else None)
         assert smiles(list(table)) == ["CCO"]
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "first"),
+    [
+        ("CCO ethanol\nCCN\n", "smi", ("CCO", "ethanol")),
+        ("\ufeffCCO\r\nCCN\r\n", "smi", ("CCO", "")),
+        ("\nCCO\tethyl alcohol\nCCN\tb\n", "smi", ("", "")),
+        ("CC(C)C 2,2-dimethyl, so to say\n", "smi", ("CC(C)C", "2,2-dimethyl, so to say")),
+        ("CC[C@H](O)C |&1:2| a\n", "smi", ("CC[C@H](O)C |&1:2|", "a")),
+        ("SMILES,y\nCCO,1\n", "csv", ("CCO", "1")),
+        ("C\tSmiles\n1\tCCO\n", "tsv", ("1", "CCO")),
+        ('"N","mol"\n1,CCO\n', "csv", ("1", "CCO")),
+        ("smiles\nCCO\n", "csv", ("CCO",)),
+    ],
+)
+def test_a_smiles_file_on_standard_input(monkeypatch, text, format, first):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    source = open_source("-")
+    assert source.format == format
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    table = open_table("-")
+    assert next(iter(table)).values == first
+    assert (table.columns == ("smiles", "name")) is (format == "smi")
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("CCO,1\nC,2\n", None, "no SMILES column; found 'CCO', '1'"),
+        ("CC(=O)O,1\nC,2\n", None, "the first line holds data"),
+        ("id,y\nCCO,1\n", None, "no SMILES column; found 'id', 'y'"),
+        ("C\tN\nCCO\t1\n", "x", "no column 'x'; found 'C', 'N'"),
+    ],
+)
+def test_other_text_on_standard_input_is_a_table(monkeypatch, text, column, message):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    with pytest.raises(UserError, match=re.escape(f"standard input: {message}")):
+        open_table("-", smiles_column=column)
+
+
+def test_a_named_column_makes_the_first_line_a_header(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"N\tC\nCCO\t1\n")))
+    assert smiles(open_table("-", smiles_column="N")) == ["CCO"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -1,4 +1,6 @@
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,6 +43,18 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("fit x.csv -t y -o m --modalities graph --fusion mean", "fusion is about several views"),
         ("fit x.csv -t y -o m --modalities graph --without align", "align is about several views"),
         ("predict m x.csv", "m is not a model folder"),
+        ("info ''", "the name of the model or encoder is empty; give a folder"),
+        ("predict '' x.csv", "the name of the model or encoder is empty; give a folder"),
+        (
+            "embed ' ' x.csv -o v.parquet",
+            "the name of the model or encoder is empty; give a folder",
+        ),
+        ("explain-memory '' -o m.html", "the name of the model or encoder is empty"),
+        (
+            "predict moleblend-small x.csv",
+            "moleblend-small is a pre-trained encoder that ships, not",
+        ),
+        ("evaluate moleblend-small x.csv", "a fitted model; fit --from and embed take it"),
         ("info m", "m is neither a folder nor an encoder that ships"),
         ("check x.csv", "x.csv: no such file"),
         ("check x.csv --overwrite", "no such option: --overwrite"),
@@ -48,7 +62,7 @@ COMMAND = [sys.executable, "-m", "molweave"]
     ],
 )
 def test_mistakes_of_the_user_are_one_line_and_code_2(cli, line, message):
-    result = cli(*line.split())
+    result = cli(*shlex.split(line))
     assert result.code == 2
     assert result.out == ""
     assert result.err.startswith("error: ")
@@ -123,7 +137,11 @@ def test_a_reader_that_stops_reading_is_not_an_error(table):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_control_c_ends_with_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ("stop", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_ends_with_one_line(tmp_path, stop, code, word):
     """The command waits for standard input when the signal comes."""
     with subprocess.Popen(
         [*COMMAND, "check", "-"],
@@ -137,11 +155,11 @@ def test_control_c_ends_with_one_line(tmp_path):
         for line in process.stderr:
             if b"molweave.chem.read" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, err = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"Traceback" not in err
-    assert err.decode().splitlines()[-1] == "interrupted"
+    assert err.decode().splitlines()[-1] == word
 
 
 INTERRUPTED_IN = {
@@ -152,20 +170,22 @@ INTERRUPTED_IN = {
 
 
 @pytest.mark.parametrize("where", INTERRUPTED_IN)
-def test_control_c_arrives_although_rdkit_takes_the_handler(where):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_arrives_although_rdkit_takes_the_handler(where, name):
     script = f"""
 import os, signal, threading
 from rdkit import Chem
-from molweave.cli.interrupt import relay_interrupts
+from molweave.cli.interrupt import relay_interrupts, relay_termination
 
 def spin():
     while True:
         os.getpid()
 
 relay_interrupts()
+relay_termination()
 mol = Chem.MolFromSmiles("c1ccccc1O")
 mol.HasSubstructMatch(mol)
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+threading.Timer(0.2, os.kill, (os.getpid(), signal.{name})).start()
 try:
     {INTERRUPTED_IN[where]}
 except KeyboardInterrupt:
@@ -191,3 +211,62 @@ print("still here")
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "still here\n")
+
+
+PRELUDE = """
+import os, signal, subprocess, sys
+from molweave.cli.interrupt import relay_interrupts, relay_termination, was_terminated
+
+def send():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def terminated():
+    try:
+        send()
+    except KeyboardInterrupt:
+        return True
+    return False
+"""
+TERMINATIONS = {
+    "with interrupts": "relay_interrupts(); relay_termination(); print(terminated())",
+    "with interrupts ignored": """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+relay_interrupts(); relay_termination(); print(terminated())
+""",
+    "while interrupts are held": """
+signal.signal(signal.SIGINT, lambda *_: print(was_terminated()))
+relay_termination(); send()
+""",
+    "twice": "relay_termination(); print(terminated() and not terminated())",
+    "where it is ignored": """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+relay_termination(); print(not terminated() and not was_terminated())
+""",
+    "in a forked child": """
+relay_interrupts(); relay_termination()
+child = os.fork()
+if not child:
+    terminated(); os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM)
+""",
+    "in another program": """
+relay_interrupts(); relay_termination()
+child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=-1)
+child.terminate(); print(child.wait() == -signal.SIGTERM)
+""",
+}
+
+
+@pytest.mark.parametrize("case", TERMINATIONS)
+def test_termination(case):
+    script = PRELUDE + TERMINATIONS[case]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_the_help_lists_the_exit_codes(cli):
+    text = " ".join(cli("--help").out.split())
+    for code in (app.USER_ERROR, app.INTERRUPTED, app.BROKEN_PIPE, app.TERMINATED):
+        assert re.search(rf"Exit codes: .*\b{code} ", text)

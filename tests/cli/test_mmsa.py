@@ -150,7 +150,7 @@ def test_the_memory_as_a_page(cli, encoder, table):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--without", "alignment"], "--without is one of kl, mmd"),
+        (["--without", "alignment"], "--without is one of contrast, reconstruction, cross, memory"),
         (["--set", "anchors=0"], "mmsa needs anchors of at least 1; found 0"),
         (["--set", "views=sequence"], "views of mmsa are one or more of image, graph, geometry"),
         (["--set", "neighbors=3"], "did you mean neighbours?"),

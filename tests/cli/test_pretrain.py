@@ -56,6 +56,12 @@ def test_shards_in_encoder_out(cli, shards):
     assert done.code == 0, done.err
 
 
+def test_of_several_processes_the_first_one_tells(cli, shards, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    done = cli("pretrain", shards, *TINY, "--out", "encoder", "--epochs", "1", "--quiet")
+    assert (done.code, done.out) == (0, "")
+
+
 def test_json(cli, shards):
     done = cli("pretrain", shards, *TINY, "--out", "encoder", "--json", "--quiet")
     assert done.err == ""

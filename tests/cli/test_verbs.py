@@ -45,6 +45,7 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     assert report_line.split() == ["report", str(out / "report.html")]
     assert (out / "report.html").is_file()
     assert "44 rows, 44 usable" in result.err
+    assert "alcohol: classification; dmmrl, preset robust\n" in result.err
     assert "epoch 1/1" in result.err
     info = Predictor.load(out).info()
     config, training = info["method_config"], info["record"]["training"]

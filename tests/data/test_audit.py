@@ -182,6 +182,30 @@ def test_class_balance():
     assert "50.0 % (y) to 75.0 % (z)" in balanced.message
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [((-1, 0), "-1, 0"), ((1, 2), "1, 2"), ((-1, 1), "-1, 1"), ((-1, 0, 1), "-1, 0, 1")],
+)
+def test_codes_of_classes_that_were_taken_as_numbers(values, shown):
+    labels = [[value, 0.5 * row] for row, value in enumerate((values * 40)[:40])]
+    codes = _find(_audit(_chains(40), labels), "codes")
+    assert (codes.severity, codes.count) == ("warning", 1)
+    assert str(codes) == (
+        "warning: 1 target taken as regression, with two or three values only: "
+        f"y ({shown}); write classes as 0 and 1 and missing labels as empty, or pass "
+        "--kind regression"
+    )
+    for kinds in ("regression", {"y": "regression"}):
+        assert "codes" not in _kinds(_audit(_chains(40), labels, kinds=kinds))
+    assert "codes" in _kinds(_audit(_chains(40), labels, kinds={"z": "regression"}))
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 1, 2), (-1, 0, 2), (1.5,)])
+def test_what_does_not_look_like_codes(values):
+    assert "codes" not in _kinds(_audit(_chains(40), (values * 40)[:40]))
+    assert "codes" not in _kinds(_audit(_chains(40), [-1, 0] * 4 + [NAN] * 32))
+
+
 def test_targets_that_cannot_be_learnt_are_errors_and_come_first():
     found = _audit(_chains(9), [[1, NAN]] * 9)
     assert _find(found, "constant").severity == "error"

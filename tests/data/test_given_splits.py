@@ -119,7 +119,7 @@ def test_json_layouts(tmp_path, name):
 def test_a_fold_is_chosen(tmp_path):
     path = _write(tmp_path, "folds.json", json.dumps(LAYOUTS["folds.json"]))
     assert _indices(split_from_file(path, _chains(6), fold=1)) == [[0], [1], []]
-    with pytest.raises(UserError, match="holds 2 folds, so there is no fold 2"):
+    with pytest.raises(UserError, match="holds 2 folds, counted from 0, so there is no fold 2"):
         split_from_file(path, _chains(6), fold=2)
 
 
@@ -150,6 +150,19 @@ def test_rows_mean_rows_of_the_input_not_positions(tmp_path):
     split = split_from_file(path, molecules)
     assert _indices(split) == [[0, 1, 2], [3], [4, 5]]
     assert "2 rows of the split file without a usable molecule" in split.notes
+
+
+def test_rows_beyond_the_table_are_refused(tmp_path):
+    molecules = [molecule for molecule in _chains(8) if molecule.row not in (0, 7)]
+    content = json.dumps({"train": [0, 1, 2, 3], "val": [4, 5], "test": [6, 7]})
+    path = _write(tmp_path, "s.json", content)
+    split = split_from_file(path, molecules, rows=8)
+    assert "2 rows of the split file without a usable molecule" in split.notes
+    with pytest.raises(UserError, match=r"s.json names row 7, and the data have 7 rows"):
+        split_from_file(path, molecules, rows=7)
+    path = _write(tmp_path, "s.csv", "row,split\n0,train\n1,train\n2,valid\n9,\n8,test\n")
+    with pytest.raises(UserError, match=r"s.csv names row 8, and the data have 8 rows"):
+        split_from_file(path, molecules, rows=8)
 
 
 def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):

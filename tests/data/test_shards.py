@@ -147,6 +147,15 @@ def test_the_corpus_is_never_in_memory(tmp_path, read):
     assert most[0] == 50
 
 
+def test_no_epoch_ends_with_a_short_stretch_of_one_shard(tmp_path, read):
+    """Eleven shards that are a little too much for the buffer: six and five, not ten and one."""
+    files, most = read
+    corpora.write_corpus(tmp_path, [10] * 11)
+    assert len(list(ShardedCorpus(tmp_path, buffer=105).train(seed=0))) == 110
+    assert most[0] in (50, 60)
+    assert len(files) == 11
+
+
 def rank_correlation(order: list[str]) -> float:
     return float(np.corrcoef([len(name) for name in order], np.arange(len(order)))[0, 1])
 

@@ -12,6 +12,7 @@ from molweave.chem.table import Record
 from molweave.data.targets import (
     Task,
     check_targets,
+    describe_tasks,
     find_kinds,
     fit_tasks,
     parse_targets,
@@ -177,6 +178,18 @@ def test_kinds_given_for_all_or_by_name():
     targets = np.array([[0.0, 0.0], [1.0, 1.0]])
     assert find_kinds(targets, ["a", "b"], "regression") == ("regression", "regression")
     assert find_kinds(targets, ["a", "b"], {"b": "regression"}) == ("classification", "regression")
+
+
+def test_tasks_in_words():
+    assert describe_tasks(["y"], ["regression"]) == "y: regression"
+    assert describe_tasks(["a", "b"], ["regression", "classification"]) == (
+        "a: regression, b: classification"
+    )
+    many = ["classification"] * 20 + ["regression"] * 7
+    assert describe_tasks([f"t{number}" for number in range(27)], many) == (
+        "27 targets: 20 classification, 7 regression"
+    )
+    assert describe_tasks(list("abcd"), many[:4]) == "4 targets: 4 classification"
 
 
 def test_wrong_kinds():

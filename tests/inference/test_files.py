@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -233,7 +234,7 @@ def test_embeddings_in_a_file(flat, tmp_path):
     summary = flat.embed_file(ROWS, out)
     assert (summary.rows, summary.predicted, sum(summary.rejected.values())) == (10, 9, 1)
     table = pyarrow.parquet.read_table(out)
-    assert table.column_names == ["row", "smiles", "embedding", "error"]
+    assert table.column_names == ["row", "smiles", "embedding", "missing", "error"]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[32]"
     assert str(table.schema.field("row").type) == "int64"
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
@@ -251,16 +252,38 @@ def test_embeddings_in_a_file(flat, tmp_path):
     assert np.isnan(vectors).all(1).tolist() == [n == 3 for n in range(10)]
     good = [n for n in range(10) if n != 3]
     assert np.array_equal(np.array([found[n] for n in good], dtype=np.float32), vectors[good])
-    with pytest.raises(UserError, match="embeddings are written as Parquet; name the output"):
-        flat.embed_file(ROWS, tmp_path / "vectors.csv")
 
 
-def test_control_c_leaves_no_half_file(folder, tmp_path):
+@pytest.mark.parametrize("name", ["v.csv", "v.npy", "v", "v.parquet.gz"])
+def test_embeddings_in_another_format(flat, tmp_path, name):
+    out = tmp_path / name
+    message = f"embeddings are written as Parquet; name the output {out} with .parquet"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        flat.embed_file(ROWS, out)
+    assert names(tmp_path) == []
+
+
+def test_embeddings_say_what_they_were_made_without(spatial, tmp_path):
+    smiles = ["CCO", "C" * 50, "C1CC"]
+    spatial.embed_file(smiles, tmp_path / "v.parquet")
+    found = pyarrow.parquet.read_table(tmp_path / "v.parquet").column("missing").to_pylist()
+    assert found == spatial.predict(smiles)["missing"].tolist()
+    assert found[1].startswith("geometry: ")
+
+
+@pytest.mark.parametrize(
+    ("verb", "suffix", "stop", "code", "word"),
+    [
+        ("predict", "csv", signal.SIGINT, 130, "interrupted"),
+        ("embed", "parquet", signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_a_signal_leaves_no_half_file(folder, tmp_path, verb, suffix, stop, code, word):
     path = tmp_path / "long.csv"
     path.write_text("smiles\n" + "CCO\nCCN\nc1ccccc1O\n" * 30_000, encoding="utf-8")
     work = tmp_path / "work"
     work.mkdir()
-    command = ["predict", folder, path, "--out", work / "out.csv", "--device", "cpu"]
+    command = [verb, folder, path, "--out", work / f"out.{suffix}", "--device", "cpu"]
     with subprocess.Popen(
         [sys.executable, "-m", "molweave", *map(str, command)],
         stderr=subprocess.PIPE,
@@ -273,10 +296,10 @@ def test_control_c_leaves_no_half_file(folder, tmp_path):
             except subprocess.TimeoutExpired:
                 if not any(item.stat().st_size for item in work.iterdir()):
                     continue
-                process.send_signal(signal.SIGINT)
+                process.send_signal(stop)
             break
         _, told = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130
-    assert told.splitlines()[-1] == "interrupted"
+    assert process.returncode == code
+    assert told.splitlines()[-1] == word
     assert "Traceback" not in told
     assert names(work) == []

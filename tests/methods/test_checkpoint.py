@@ -155,8 +155,7 @@ def test_a_changed_standardizer(folder: Path) -> None:
 
 def test_an_unknown_option_of_the_method(folder: Path) -> None:
     edit(folder, lambda plain: plain["method_config"].update(wdith=16))
-    with pytest.raises(UserError, match="did you mean width"):
-        read_model(folder)
+    refused(folder, "damaged", "did you mean width")
 
 
 def test_no_weights(folder: Path) -> None:

@@ -135,6 +135,15 @@ def test_changes_go_on_top_of_the_preset():
     assert options.train_config.schedule == FitOptions(preset="small").train_config.schedule
 
 
+def test_a_fit_in_words():
+    assert FitOptions().resolve(["classification"]).describe() == "dmmrl, preset robust"
+    assert FitOptions(method="mmsa").describe() == "mmsa, preset small"
+    encoder = FitOptions(pretrained="moleblend-small")
+    assert encoder.describe() == "moleblend, preset small, from moleblend-small"
+    frozen = FitOptions(pretrained="moleblend-small", freeze=True)
+    assert frozen.describe() == "moleblend, preset small, from moleblend-small (frozen)"
+
+
 def test_the_command_names_what_differs_from_the_defaults():
     assert FitOptions().command("d.csv", ["y"]) == "molweave fit d.csv --target y --out model"
     options = FitOptions(

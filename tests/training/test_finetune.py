@@ -19,7 +19,7 @@ from molweave.events import Events
 from molweave.methods.apply import apply_members
 from molweave.training import finetune
 from molweave.training.config import TrainConfig
-from molweave.training.finetune import Trainer, choose_metric
+from molweave.training.finetune import Trainer, choose_metric, refuse_precision
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
 
@@ -221,6 +221,27 @@ def test_gradients_are_clipped(monkeypatch):
 def test_a_training_that_diverges_is_explained():
     with pytest.raises(UserError, match=r"diverged in epoch \d+: .* lower learning_rate"):
         fit("carbons", training={"epochs": 20, "learning_rate": 1e20, "schedule": "constant"})
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_float16_is_refused_on_the_cpu_before_the_data_are_read(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    told = []
+    events = Events()
+    monkeypatch.setattr(events, "stage", told.append)
+    with pytest.raises(UserError, match=r"16-mixed needs a GPU, .* on the CPU; write bf16-mixed"):
+        fit(device=device, training={"precision": "16-mixed"}, events=events)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [("cuda", "16-mixed"), ("auto", "16-mixed"), ("cpu", "bf16-mixed"), ("cpu", "auto")],
+)
+def test_precisions_that_a_device_has(device, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    refuse_precision(device, precision)
 
 
 def test_events_tell_of_every_epoch():

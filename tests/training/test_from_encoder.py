@@ -213,7 +213,7 @@ def test_a_resume_from_other_weights_is_refused(encoder, tmp_path):
         ({"method": "dmmrl"}, "is of method moleblend, found method 'dmmrl'; leave --method out"),
         ({"preset": "base"}, "is of preset small, found preset 'base'; leave --preset out"),
         ({"method_options": {"veiws": "3d"}}, "did you mean views"),
-        ({"modalities": ("graph",)}, "unknown option 'modalities' of moleblend"),
+        ({"modalities": ("graph",)}, "does not choose among modalities; found graph"),
     ],
 )
 def test_what_conflicts_with_the_encoder(encoder, changes, message):
@@ -234,6 +234,13 @@ def test_a_size_that_the_encoder_has_not_is_refused_before_any_data_is_read(enco
 
     with pytest.raises(UserError, match="pre-trained with width=16, not width=32"):
         fit(encoder, method_options={"width": 32}, events=NoReading())
+
+
+def test_freeze_leaves_nothing_to_decay(encoder):
+    with pytest.raises(UserError, match="layer_decay does nothing with freeze"):
+        settings(encoder, freeze=True, training={"layer_decay": 0.9})
+    settings(encoder, freeze=True, training={"layer_decay": 1.0})
+    settings(encoder, training={"layer_decay": 0.9})
 
 
 def test_freeze_without_an_encoder():

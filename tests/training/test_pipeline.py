@@ -146,7 +146,15 @@ def test_what_is_recorded():
     assert record["training"]["epochs"] == 2
     assert record["versions"]["torch"] == torch.__version__
     assert "DataFrame: 40 rows, 39 usable molecules" in told
+    assert "alcohol: classification, carbons: regression; dmmrl, preset hybrid" in told
     assert any(text.startswith("split random: sizes: train 23") for text in told)
+
+
+@pytest.mark.parametrize(("kinds", "told"), [(None, True), ("regression", False)])
+def test_codes_of_classes_are_told_unless_the_kind_was_given(kinds, told):
+    model = fit(table=frame().assign(alcohol=frame()["alcohol"] - 1), kinds=kinds)
+    assert model.model.spec.tasks[0].kind == "regression"
+    assert any("taken as regression" in line for line in model._result.audit) == told
 
 
 @pytest.fixture

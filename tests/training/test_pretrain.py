@@ -303,8 +303,10 @@ def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):
     result = pretrain_corpus(tmp_path / "flat", options(), events=Listen())
     assert any("the corpus has no coordinates" in text for text in told)
     last = result.training.history[-1]
-    assert last["distance"] == last["denoise"] == 0
+    told_of = {name.removeprefix("valid_") for record in result.training.history for name in record}
+    assert not told_of & {"distance", "denoise", "distance_hidden", "distance_visible"}
     assert last["spd"] > 0
+    assert last["valid_spd"] > 0
 
 
 def test_a_corpus_without_a_validation_part(tmp_path):
@@ -324,7 +326,7 @@ def test_a_run_goes_on_from_an_encoder(shards, tmp_path):
         shards, tmp_path / "second", **given, training=still, pretrained=str(tmp_path / "first")
     )
     assert second.record["valid"] == pytest.approx(first.record["valid"], rel=0.02, abs=0.01)
-    assert "--from" in second.record["command"]
+    assert "--from first " in second.record["command"]
     with pytest.raises(UserError, match="is an encoder of moleblend, not of dmmrl"):
         pretrain_corpus(shards, options("dmmrl", pretrained=str(tmp_path / "first")))
     other = options(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,10 +38,11 @@ class InterruptAt(Events):
             raise KeyboardInterrupt
 
 
-def fit(checkpoint=None, *, targets=("alcohol",), table=None, events=None, resume=False, **changes):
+def fit(checkpoint=None, *, targets=("alcohol",), table=None, events=None, **changes):
+    begin = {name: changes.pop(name) for name in {"resume", "overwrite"} & changes.keys()}
     settings = FitOptions(**options(**{"split": SPLIT, **changes}))
     table = table_from_frame(frame() if table is None else table)
-    return fit_table(table, targets, settings, checkpoint=checkpoint, resume=resume, events=events)
+    return fit_table(table, targets, settings, checkpoint=checkpoint, events=events, **begin)
 
 
 def interrupted(checkpoint: Path, member: int, number: int, **changes) -> list[dict[str, float]]:
@@ -128,7 +130,7 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
             molecules.append(mol)
         return LabelledMolecules(molecules, frame()[["alcohol"]].to_numpy(float), ["alcohol"])
 
-    def begin(shift: float, resume: bool, events=None, **changes):
+    def begin(shift: float, resume: bool, events=None, overwrite=False, **changes):
         settings = FitOptions(**options(split=SPLIT, **changes))
         return fit_table(
             table(shift),
@@ -136,6 +138,7 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
             settings,
             checkpoint=tmp_path,
             resume=resume,
+            overwrite=overwrite,
             events=events,
         )
 
@@ -145,7 +148,7 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
         begin(0.5, True)
     record = begin(0, True).model.spec.record
     assert len(record["data"]["coordinates_sha256"]) == 64
-    unread = begin(0, False, conformers="generate").model.spec.record
+    unread = begin(0, False, conformers="generate", overwrite=True).model.spec.record
     assert unread["data"]["coordinates_sha256"] is None
 
 
@@ -183,13 +186,12 @@ class Told(Events):
 @pytest.mark.parametrize(
     ("begun", "resume", "line"),
     [
-        (True, False, "an interrupted run is in {}: stop now and add --resume"),
         (False, True, "nothing to resume in {}: starting afresh"),
         (True, True, None),
         (False, False, None),
     ],
 )
-def test_what_becomes_of_an_interrupted_run_is_said_first(tmp_path, begun, resume, line):
+def test_a_resume_of_nothing_is_said_first(tmp_path, begun, resume, line):
     checkpoint = tmp_path / "m.training"
     if begun:
         interrupted(checkpoint, 0, 1)
@@ -207,12 +209,24 @@ def test_resume_without_a_folder_is_refused():
         Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, resume=True)
 
 
-def test_without_resume_a_fit_begins_afresh(tmp_path):
-    out = tmp_path / "m"
-    interrupted(tmp_path / "m.training", 0, 1, seed=5)
-    model = Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out)
+def test_an_interrupted_fit_is_not_forgotten_unless_asked(tmp_path):
+    out, checkpoint = tmp_path / "m", tmp_path / "m.training"
+    history = interrupted(checkpoint, 0, 1, seed=5)
+    message = f"{checkpoint} holds an interrupted run; go on with it by --resume"
+    with pytest.raises(UserError, match=re.escape(message)):
+        Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out)
+    state = json.loads((checkpoint / "member-0" / "state.json").read_text(encoding="utf-8"))
+    assert state["history"] == history
+    model = Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out, overwrite=True)
     assert same_weights(model, fit().model)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_fresh_start_forgets_every_member(tmp_path):
+    interrupted(tmp_path, 1, 1, ensemble=2, seed=5)
+    interrupted(tmp_path, 0, 1, ensemble=2, overwrite=True)
+    resumed = fit(tmp_path, ensemble=2, resume=True)
+    assert same_weights(resumed.model, fit(ensemble=2).model)
 
 
 def test_a_killed_process_is_resumed_to_the_same_result(tmp_path):

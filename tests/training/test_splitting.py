@@ -1,3 +1,4 @@
+import json
 from itertools import chain
 
 import pytest
@@ -7,7 +8,7 @@ from molweave.chem.read import table_from_frame
 from molweave.chem.standardize import Standardizer
 from molweave.data.splits import kfold, make_split
 from molweave.errors import UserError
-from molweave.training.splitting import choose_split
+from molweave.training.splitting import check_choice, choose_split
 
 
 @pytest.fixture
@@ -17,7 +18,9 @@ def choose(tmp_path):
     molecules = [Standardizer()(record) for record in records]
 
     def call(choice: str):
-        split = choose_split(choice, molecules, columns=table.columns, records=records, seed=5)
+        split = choose_split(
+            choice, molecules, columns=table.columns, records=records, seed=5, rows=40
+        )
         return split, molecules
 
     return call
@@ -75,13 +78,45 @@ def test_a_file(choose, tmp_path):
     assert positions(split) == [list(range(9, 39)), list(range(9)), [39]]
 
 
+def test_a_fold_of_a_file(choose, tmp_path):
+    path = tmp_path / "folds.json"
+    folds = [{"train": "0-19", "val": [20], "test": [21]}, {"train": "20-38", "val": [0, 39]}]
+    path.write_text(json.dumps(folds), encoding="utf-8")
+    assert positions(choose(f"file:{path}#1")[0]) == [list(range(20, 39)), [0, 39], []]
+    assert positions(choose(f"file:{path}#0")[0]) == positions(choose(f"file:{path}")[0])
+    assert positions(choose(f"file:{path}")[0]) == [list(range(20)), [20], [21]]
+    for which in ("two", "-1", "1.0"):
+        with pytest.raises(UserError, match=f"number of a fold, .* found '{which}'"):
+            choose(f"file:{path}#{which}")
+    with pytest.raises(UserError, match="holds 2 folds, counted from 0, so there is no fold 2"):
+        choose(f"file:{path}#2")
+    path.write_text(json.dumps(folds[0]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"holds one split, not a list of folds; leave .* 0 out"):
+        choose(f"file:{path}#0")
+
+
+def test_a_fold_that_is_no_number_is_refused_before_any_data_are_read():
+    with pytest.raises(UserError, match="number of a fold"):
+        check_choice("file:absent.json.gz#scaffold")
+    check_choice("file:absent.csv#scaffold")
+
+
+def test_the_file_of_a_longer_table(choose, tmp_path):
+    path = tmp_path / "parts.json"
+    path.write_text('{"train": "0-29", "val": [30, 31], "test": [39, 40, 41]}', encoding="utf-8")
+    with pytest.raises(UserError, match="names row 40, and the data have 40 rows, counted from 0"):
+        choose(f"file:{path}")
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         ("column:prt", r"no split column 'prt' \(did you mean 'part'\?\); the columns are: name"),
         ("random:80/20", "written as 80/10/10; found '80/20'"),
         ("random:a/b/c", "written as 80/10/10; found 'a/b/c'"),
-        ("random:0/0/0", "written as 80/10/10; found '0/0/0'"),
+        ("random:0/0/0", "add up to 100 .*; found '0/0/0', which adds up to 0"),
+        ("random:90/20/5", r"add up to 100 \(or to 1\); found '90/20/5', which adds up to 115"),
+        ("random:0.8/0.1/0.2", "which adds up to 1.1"),
         ("random:nan/1/1", "written as 80/10/10; found 'nan/1/1'"),
         ("random:120/-20/0", "must be positive"),
         ("random:100/0/0", "must be positive"),

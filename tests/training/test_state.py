@@ -139,7 +139,7 @@ def test_a_damaged_state_is_explained(tmp_path, name):
     save_state(state(1), folder)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"is damaged .* start afresh without --resume"):
+    with pytest.raises(UserError, match=r"is damaged .* start afresh with --overwrite"):
         load_state(folder, "f")
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from io import BufferedIOBase, BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import cast
 
+from molweave.chem.columns import SMILES_COLUMNS
+from molweave.chem.smiles import is_smiles
 from molweave.errors import UserError
 
 FORMATS = {
@@ -72,13 +75,15 @@ class Source:
             raise UserError(f"{self.name}: cannot be read: {error.strerror or error}") from error
 
 
-def open_source(path: str | Path, format: str | None = None) -> Source:
+def open_source(path: str | Path, format: str | None = None, *, has_header: bool = False) -> Source:
     """Find and check an input file.
 
     Args:
         path: the file; ``-`` for standard input, which like a pipe is copied to a temporary file.
         format: one of the values of `FORMATS`; None takes it from the suffix (for standard input
             and pipes from the first bytes, CSV when they tell nothing).
+        has_header: whether standard input is known to start with column names if it is text; else
+            text that starts with a SMILES is a SMILES file.
 
     Raises:
         UserError: no such file, a folder, an empty file, an unknown suffix or format.
@@ -87,7 +92,8 @@ def open_source(path: str | Path, format: str | None = None) -> Source:
         known = ", ".join(dict.fromkeys(FORMATS.values()))
         raise UserError(f"unknown input format {format!r}; use one of {known}")
     if str(path) == "-":
-        source = _spool(cast("BufferedIOBase", sys.stdin.buffer), "standard input", format)
+        stdin = cast("BufferedIOBase", sys.stdin.buffer)
+        source = _spool(stdin, "standard input", format, has_header)
     else:
         path = Path(path)
         _check_readable(path)
@@ -95,7 +101,7 @@ def open_source(path: str | Path, format: str | None = None) -> Source:
             source = Source(path, str(path), format or format_of(path))
         else:
             with path.open("rb") as pipe:
-                source = _spool(pipe, str(path), format)
+                source = _spool(pipe, str(path), format, has_header)
     _check_content(source)
     return source
 
@@ -167,7 +173,7 @@ def _describe_bad_encoding(source: Source) -> str:
     return f"{source.name}: the text is not UTF-8; save the file as UTF-8"
 
 
-def _spool(stream: BufferedIOBase, name: str, format: str | None) -> Source:
+def _spool(stream: BufferedIOBase, name: str, format: str | None, has_header: bool) -> Source:
     """A temporary copy of a stream, removed when the source is no longer in use."""
     handle, copy = tempfile.mkstemp(prefix="molweave-input-")
     path = Path(copy)
@@ -177,7 +183,7 @@ def _spool(stream: BufferedIOBase, name: str, format: str | None) -> Source:
     except OSError as error:
         _discard(path)
         raise UserError(f"{name}: cannot be copied to {path.parent}: {error.strerror}") from error
-    source = Source(path, name, format or _sniff_format(path))
+    source = Source(path, name, format or _sniff_format(path, has_header))
     weakref.finalize(source, _discard, path)
     return source
 
@@ -187,7 +193,7 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
-def _sniff_format(path: Path) -> str:
+def _sniff_format(path: Path, has_header: bool) -> str:
     with path.open("rb") as stream:
         if stream.read(4) == _PARQUET_MAGIC:
             return "parquet"
@@ -198,5 +204,15 @@ def _sniff_format(path: Path) -> str:
         return "csv"
     if b"M  END" in start or b"$$$$" in start:
         return "sdf"
-    first = start.split(b"\n", 1)[0]
-    return "tsv" if b"\t" in first and b"," not in first else "csv"
+    text = start.decode("utf-8-sig", errors="replace")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not has_header and _starts_smiles_file(first):
+        return "smi"
+    return "tsv" if "\t" in first and "," not in first else "csv"
+
+
+def _starts_smiles_file(line: str) -> bool:
+    """Whether a first line is a SMILES with or without a name, and no header of a table."""
+    names = [name.strip(' "').casefold() for name in re.split(r"[,;\t]", line)]
+    word = line.split(maxsplit=1)[:1]
+    return not set(names) & set(SMILES_COLUMNS) and any(map(is_smiles, word))

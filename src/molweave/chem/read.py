@@ -32,7 +32,7 @@ def open_table(
 
     Args:
         path: a .csv, .tsv, .txt, .smi, .sdf, .mol or .parquet file; text also gzipped; ``-`` reads
-            standard input.
+            standard input, of which the first line tells whether it is a SMILES file.
         smiles_column: the column that holds the SMILES, exact or without regard to case; None looks
             for a usual name (`molweave.chem.columns.SMILES_COLUMNS`).
         format: ``csv``, ``tsv``, ``smi``, ``sdf`` or ``parquet`` where the suffix does not tell.
@@ -41,7 +41,7 @@ def open_table(
         UserError: the file cannot be opened, is empty, has no or duplicate columns, or no SMILES
             column. Iterating raises it too, where the file turns out to be damaged further on.
     """
-    source = open_source(path, format)
+    source = open_source(path, format, has_header=smiles_column is not None)
     return _READERS[source.format](source, smiles_column)
 
 

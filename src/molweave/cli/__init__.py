@@ -6,7 +6,8 @@ import sys
 def main() -> None:
     """Run the command line with the arguments of the process, and exit with its code."""
     from molweave.cli.app import run
-    from molweave.cli.interrupt import relay_interrupts
+    from molweave.cli.interrupt import relay_interrupts, relay_termination
 
     relay_interrupts()
+    relay_termination()
     sys.exit(run(sys.argv[1:]))

@@ -19,9 +19,10 @@ from molweave.cli import (
     prepare,
     pretrain,
 )
+from molweave.cli.interrupt import was_terminated
 from molweave.errors import UserError
 
-OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
+OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -31,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,
     help="Fit models of molecular properties and use them.",
-    epilog="Exit codes: 0 fine, 1 a bug in molweave, 2 something you can mend, 130 interrupted.",
+    epilog="Exit codes: 0 fine, 1 a bug in molweave, 2 something you can mend, 130 interrupted "
+    "(Ctrl-C), 141 the reader of the output went away, 143 terminated (SIGTERM).",
 )
 app.command("fit")(fit.fit)
 app.command("train", hidden=True)(fit.fit)
@@ -89,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_usage(error), USER_ERROR)
     except (KeyboardInterrupt, typer.Abort) as stop:
         hint = f"; {stop}" if str(stop) else ""
+        if was_terminated():
+            return _fail(f"terminated{hint}", TERMINATED, label="")
         return _fail(f"interrupted{hint}", INTERRUPTED, label="")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

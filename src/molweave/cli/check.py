@@ -73,7 +73,12 @@ def _audit(
     parts = None
     if split is not None:
         parts = draw_split(
-            split, found.molecules, columns=table.columns, records=found.records, seed=seed
+            split,
+            found.molecules,
+            columns=table.columns,
+            records=found.records,
+            seed=seed,
+            rows=found.rows,
         )
     return audit(
         found.molecules,

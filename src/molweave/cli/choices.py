@@ -19,13 +19,17 @@ WITHOUT = "Loss term to leave out (repeatable). " + "; ".join(
 """The help of ``--without``."""
 
 
-def leave_out(items: list[str] | None) -> dict[str, object]:
+def leave_out(items: list[str] | None, method: str | None = None) -> dict[str, object]:
     """The weight 0 for every term to leave out.
 
+    Args:
+        items: names of terms, also several with commas.
+        method: whose terms they are; those of any method where it is not known.
+
     Raises:
-        UserError: no method has a term of this name.
+        UserError: there is no term of this name.
     """
-    known = [term for terms in LOSS_TERMS.values() for term in terms]
+    known = LOSS_TERMS.get(method or "") or [x for terms in LOSS_TERMS.values() for x in terms]
     return {choose(item, known, "--without"): 0 for item in split_list(items) or ()}
 
 
@@ -39,7 +43,7 @@ def choose_training(given: Mapping[str, Any], names: Sequence[str]) -> dict[str,
 
 def choose_method_options(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     """The options of these names, ``--without`` and the settings of ``--set`` in one."""
-    named = {name: given[name] for name in names} | leave_out(given["without"])
+    named = {name: given[name] for name in names} | leave_out(given["without"], given["method"])
     return merge_options(named, parse_pairs(given["set_"], "--set"), "--set")
 
 

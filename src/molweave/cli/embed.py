@@ -29,7 +29,7 @@ def embed(
             "--set",
             metavar="NAME=VALUE",
             help="Setting of an encoder's method (repeatable); views=both makes MoleBLEND read "
-            "conformers, too.",
+            "conformers, too, protocol=fused makes MMSA read all its views.",
         ),
     ] = None,
     device: options.Device = None,
@@ -39,7 +39,7 @@ def embed(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Write the learned vector of every row: columns row, smiles, embedding, error."""
+    """Write the learned vector of every row: columns row, smiles, embedding, missing, error."""
     with open_display(quiet) as display:
         embedder = _load(
             model, parse_pairs(set_, "--set"), given_only(device=device, workers=workers)

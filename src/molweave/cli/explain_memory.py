@@ -17,6 +17,7 @@ Memory = Annotated[
     typer.Argument(
         metavar="ENCODER",
         show_default=False,
+        callback=options.not_empty,
         help="Encoder folder made by pretrain --method mmsa, or the name of one that ships.",
     ),
 ]

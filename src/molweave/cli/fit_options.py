@@ -134,5 +134,11 @@ MaxTime = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    option("--precision", TRAINING, "auto, 32-true, bf16-mixed or 16-mixed.", "NAME", "auto"),
+    option(
+        "--precision",
+        TRAINING,
+        "auto, 32-true, bf16-mixed or, on a GPU, 16-mixed.",
+        "NAME",
+        "auto",
+    ),
 ]

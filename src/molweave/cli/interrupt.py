@@ -1,9 +1,13 @@
 """Ctrl-C that works while, and after, RDKit has put its own handler in the place of Python's."""
 
 import _thread
+import os
 import signal
 import sys
 import threading
+from types import FrameType
+
+_terminated = threading.Event()
 
 
 def relay_interrupts() -> None:
@@ -28,3 +32,32 @@ def _relay(main_thread: int) -> None:
         signal.sigwait({signal.SIGINT})
         _thread.interrupt_main()
         signal.pthread_kill(main_thread, signal.SIGURG)
+
+
+def relay_termination() -> None:
+    """Make SIGTERM, which batch systems and ``timeout`` send, do in this process what Ctrl-C does.
+
+    The first one alone: ``timeout`` sends two, and the second must not disturb the cleaning up. To
+    be called once, from the main thread. Does nothing on Windows, and where the process was started
+    with the signal ignored.
+    """
+    if sys.platform == "win32" or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    # A forked worker is ended by this signal and has nothing to clean up.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def was_terminated() -> bool:
+    """Whether SIGTERM came."""
+    return _terminated.is_set()
+
+
+def _terminate(_: int, frame: FrameType | None) -> None:
+    if _terminated.is_set():
+        return
+    _terminated.set()
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)

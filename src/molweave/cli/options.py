@@ -7,15 +7,32 @@ import typer
 
 from molweave.cli.choices import WITHOUT
 from molweave.cli.config_file import load_config
+from molweave.errors import UserError
+
+
+def not_empty(place: str) -> str:
+    """The name of a model or an encoder as it was given.
+
+    Raises:
+        UserError: there is nothing in it, from an unset variable of a shell, say.
+    """
+    if not place.strip():
+        raise UserError("the name of the model or encoder is empty; give a folder")
+    return place
+
 
 ModelFolder = Annotated[
-    str, typer.Argument(metavar="MODEL", show_default=False, help="Model folder made by fit.")
+    str,
+    typer.Argument(
+        metavar="MODEL", show_default=False, callback=not_empty, help="Model folder made by fit."
+    ),
 ]
 Embedder = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
         show_default=False,
+        callback=not_empty,
         help="Encoder folder made by pretrain, name of an encoder that ships, or model folder made "
         "by fit.",
     ),
@@ -90,7 +107,8 @@ SplitFile = Annotated[
     option(
         "--split-file",
         DATA,
-        "File of row numbers (.json), or table (.csv) with the column after #.",
+        "File of row numbers (.json), with the fold after # (from 0) if it is a list of folds; or "
+        "table (.csv) with the column after #.",
         "FILE[#NAME]",
     ),
 ]
@@ -104,14 +122,15 @@ Standardize = Annotated[
         "default",
     ),
 ]
+_SETTINGS = " (repeatable); see docs/settings.md."
 Without = Annotated[list[str] | None, option("--without", MODEL, f"{WITHOUT}.", "TERM")]
 Set = Annotated[
     list[str] | None,
-    option("--set", MODEL, "Other setting of the method (repeatable).", "NAME=VALUE"),
+    option("--set", MODEL, f"Other setting of the method{_SETTINGS}", "NAME=VALUE"),
 ]
 Train = Annotated[
     list[str] | None,
-    option("--train", TRAINING, "Other setting of the training (repeatable).", "NAME=VALUE"),
+    option("--train", TRAINING, f"Other setting of the training{_SETTINGS}", "NAME=VALUE"),
 ]
 Seed = Annotated[
     int | None,

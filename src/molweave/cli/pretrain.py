@@ -45,6 +45,7 @@ def pretrain(
     choices = _choices(dict(locals()))
     with open_display(quiet) as display:
         from molweave.pretraining import pretrain as run
+        from molweave.training.processes import is_first
 
         places: dict[str, Any] = {"out": out, "resume": resume, "overwrite": overwrite}
         try:
@@ -53,6 +54,8 @@ def pretrain(
             raise KeyboardInterrupt(
                 "the same command with --resume goes on from the last checkpoint"
             ) from stop
+    if not is_first():
+        return
     if json:
         print_json({"encoder": out, "report": out / "report.html", **spec.to_json()})
         return

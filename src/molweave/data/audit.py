@@ -8,6 +8,7 @@ from molweave.chem.molecule import Molecule, Rejected
 from molweave.data.audit_labels import (
     Labels,
     check_balance,
+    check_codes,
     check_constant,
     check_copies,
     check_missing,
@@ -52,12 +53,13 @@ def audit(
         names=tuple(names),
         kinds=find_kinds(targets, names, kinds),
         rows=np.array([molecule.row for molecule in molecules], dtype=np.int64),
+        given=names if isinstance(kinds, str) else tuple(kinds or ()),
     )
     parents = parent_smiles(molecules)
     findings = check_rejected(rejected, num_rows) + check_structures(molecules)
     findings += check_copies(labels, molecules, parents)
     if len(labels.names):
-        findings += check_missing(labels) + check_constant(labels)
+        findings += check_missing(labels) + check_constant(labels) + check_codes(labels)
         findings += check_balance(labels) + check_outliers(labels)
     if split is not None:
         findings += check_few(labels, split) + check_parts(labels, split)

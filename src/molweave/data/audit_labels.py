@@ -1,7 +1,7 @@
 """Findings about labels: missing ones, class balance, outliers, and copies that disagree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +28,14 @@ class Labels:
         names: of the T tasks.
         kinds: ``classification`` or ``regression``, one per task.
         rows: int (molecules,), the row of each molecule in the input.
+        given: the tasks whose kind the user named; that of the others was inferred.
     """
 
     values: np.ndarray
     names: Sequence[str]
     kinds: Sequence[str]
     rows: np.ndarray
+    given: Collection[str] = ()
 
     def columns(self, kind: str) -> list[int]:
         """The tasks of a kind."""
@@ -103,6 +105,34 @@ def check_constant(labels: Labels) -> list[Finding]:
             f"{counted(len(dead), 'target')} with one class or value only: {listed(dead)}",
             "leave them out or add data",
             len(dead),
+        )
+    ]
+
+
+def check_codes(labels: Labels) -> list[Finding]:
+    """Tasks that were taken as regression although their labels look like the codes of classes.
+
+    That is two values, or -1, 0 and 1, in ten labels or more.
+    """
+    coded = []
+    for task in labels.columns("regression"):
+        values, name = labels.values[:, task], labels.names[task]
+        known = values[~np.isnan(values)]
+        distinct = np.unique(known)
+        few = len(distinct) == 2 or np.array_equal(distinct, (-1.0, 0.0, 1.0))
+        if few and len(known) >= FEWEST_ROWS and name not in labels.given:
+            coded.append(f"{name} ({', '.join(f'{value:g}' for value in distinct)})")
+    if not coded:
+        return []
+    return [
+        make_finding(
+            "codes",
+            "warning",
+            (),
+            f"{counted(len(coded), 'target')} taken as regression, with two or three values only: "
+            f"{listed(coded)}",
+            "write classes as 0 and 1 and missing labels as empty, or pass --kind regression",
+            len(coded),
         )
     ]
 

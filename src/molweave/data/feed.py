@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from itertools import islice
 
 import numpy as np
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from molweave.chem.conformers import Conformer
 from molweave.chem.molecule import Molecule
@@ -154,8 +154,9 @@ def _featurize(job: tuple[tuple[str, ...], list[Sample]]) -> list[Samples]:
     names, raw = job
     modalities = make_modalities(names)
     found: list[Samples] = []
-    for row, (smiles, coordinates) in enumerate(raw):
-        molecule = Molecule(row, smiles, smiles, Chem.MolFromSmiles(smiles), coordinates)
-        conformer = None if coordinates is None else Conformer(coordinates, "input")
-        found.append({view.name: view.featurize(molecule, conformer) for view in modalities})
+    with rdBase.BlockLogs():
+        for row, (smiles, coordinates) in enumerate(raw):
+            molecule = Molecule(row, smiles, smiles, Chem.MolFromSmiles(smiles), coordinates)
+            conformer = None if coordinates is None else Conformer(coordinates, "input")
+            found.append({view.name: view.featurize(molecule, conformer) for view in modalities})
     return found

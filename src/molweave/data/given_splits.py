@@ -81,7 +81,8 @@ def split_from_file(
     molecules: Sequence[Molecule],
     *,
     column: str | None = None,
-    fold: int = 0,
+    fold: int | None = None,
+    rows: int | None = None,
     keep_copies: bool = False,
     seed: int = 0,
 ) -> Split:
@@ -97,31 +98,42 @@ def split_from_file(
         path: ``.json``, ``.csv``, ``.json.gz`` or ``.csv.gz``.
         molecules: the data set; `Molecule.row` is what the file refers to.
         column: which column of a CSV file; needed when there are several.
-        fold: which entry of a JSON list of folds.
+        fold: which entry of a JSON list of folds, from 0; None for the first, or for a file of one
+            split.
+        rows: of the table, rejected ones included, none of which the file may go beyond; None
+            where it is not known.
         keep_copies: see `split_from_column`.
         seed: see `split_from_column`.
 
     Raises:
-        UserError: an unreadable file, another layout, a row in two parts, or rows of which less
-            than half exist in the data set.
+        UserError: an unreadable file, another layout, a fold that it does not have, a row in two
+            parts or beyond the table, or rows of which less than half exist in the data set.
     """
     path = Path(path)
     text = _read_text(path)
-    if ".json" in path.suffixes:
-        rows = _json_rows(text, path, fold)
-    else:
-        rows = _csv_rows(text, path, column)
-    part_of = np.array([rows.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
-    unused = sum(part >= 0 for part in rows.values()) - int((part_of >= 0).sum())
-    if unused > len(rows) / 2:
+    listed = _json_rows(text, path, fold) if is_json(path) else _csv_rows(text, path, column)
+    beyond = [row for row in listed if rows is not None and row >= rows]
+    if beyond:
+        raise UserError(
+            f"{path} names row {min(beyond)}, and the data have {counted(rows or 0, 'row')}, "
+            f"counted from 0: is it the right file?"
+        )
+    part_of = np.array([listed.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
+    unused = sum(part >= 0 for part in listed.values()) - int((part_of >= 0).sum())
+    if unused > len(listed) / 2:
         last = max((molecule.row for molecule in molecules), default=-1)
         raise UserError(
-            f"{unused} of {counted(len(rows), 'row')} in {path} are not in the data, whose last "
+            f"{unused} of {counted(len(listed), 'row')} in {path} are not in the data, whose last "
             f"row is {last}: is it the right file?"
         )
     note = f"{counted(unused, 'row')} of the split file without a usable molecule"
     notes = [note] if unused else []
     return _finish(part_of, molecules, kind="file", keep_copies=keep_copies, seed=seed, notes=notes)
+
+
+def is_json(path: str | Path) -> bool:
+    """Whether `split_from_file` reads a file as JSON, by its name."""
+    return ".json" in Path(path).suffixes
 
 
 def split_rows(split: Split, molecules: Sequence[Molecule]) -> dict[str, list[int]]:
@@ -201,7 +213,7 @@ def _csv_rows(text: str, path: Path, column: str | None) -> dict[int, int]:
     return rows
 
 
-def _json_rows(text: str, path: Path, fold: int) -> dict[int, int]:
+def _json_rows(text: str, path: Path, fold: int | None) -> dict[int, int]:
     """Row to part number, from a JSON file."""
     wrong = UserError(
         f'{path} is not a split: write {{"train": [rows], "val": [rows], "test": [rows]}}, '
@@ -212,11 +224,14 @@ def _json_rows(text: str, path: Path, fold: int) -> dict[int, int]:
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not JSON: {error}") from error
     if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
-        if not 0 <= fold < len(found):
+        if not 0 <= (fold or 0) < len(found):
             raise UserError(
-                f"{path} holds {counted(len(found), 'fold')}, so there is no fold {fold}"
+                f"{path} holds {counted(len(found), 'fold')}, counted from 0, so there is no fold "
+                f"{fold}"
             )
-        found = found[fold]
+        found = found[fold or 0]
+    elif fold is not None:
+        raise UserError(f"{path} holds one split, not a list of folds; leave the fold {fold} out")
     elif isinstance(found, list) and len(found) == len(PARTS):
         found = dict(zip(PARTS, found, strict=True))
     if not isinstance(found, Mapping):

@@ -10,7 +10,7 @@ from molweave.data.manifest import MANIFEST, PARTS, PROGRESS, Manifest, Shard
 from molweave.data.shard_file import Sample, ShardRows
 from molweave.errors import UserError
 
-BUFFER = 100_000
+BUFFER = 200_000
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class ShardedCorpus:
     ) -> Iterator[Sample]:
         """The rest of an epoch of the training part, shuffled.
 
-        The order is a function of seed and epoch: the shards are permuted and cut into groups of as
-        many as fit into the buffer, and the molecules of a group are permuted. What is before
-        ``position`` is not read, but for the group in which it lies.
+        The order is a function of seed and epoch: the shards are permuted and cut into groups of
+        like size that fit into the buffer, and the molecules of a group are permuted. What is
+        before ``position`` is not read, but for the group in which it lies.
 
         All shares together give every molecule once, but for the last ones of the order, fewer than
         there are ranks, so that all ranks make the same number of steps.
@@ -173,13 +173,25 @@ def _load_manifest(folder: Path) -> Manifest:
 
 
 def _group(shards: list[Shard], buffer: int) -> list[list[Shard]]:
-    """Cut a list of shards into stretches of at most ``buffer`` molecules, or of one shard."""
-    groups: list[list[Shard]] = []
-    size = 0
+    """Cut a list of shards into as few stretches of like size as hold at most ``buffer`` molecules.
+
+    A shard that is larger is a stretch of its own. A short last stretch would end every epoch with
+    molecules of one origin.
+    """
+    total = sum(shard.rows for shard in shards)
+    for count in range(max(1, -(-total // buffer)), len(shards)):
+        groups = _cut(shards, count)
+        if all(len(group) == 1 or sum(s.rows for s in group) <= buffer for group in groups):
+            return groups
+    return [[shard] for shard in shards]
+
+
+def _cut(shards: list[Shard], count: int) -> list[list[Shard]]:
+    """Cut a list of shards into ``count`` stretches of like size, fewer if some would be empty."""
+    total = sum(shard.rows for shard in shards)
+    groups: list[list[Shard]] = [[] for _ in range(count)]
+    before = 0.0
     for shard in shards:
-        if not groups or size + shard.rows > buffer:
-            groups.append([])
-            size = 0
-        groups[-1].append(shard)
-        size += shard.rows
-    return groups
+        groups[int((before + shard.rows / 2) * count / total)].append(shard)
+        before += shard.rows
+    return [group for group in groups if group]

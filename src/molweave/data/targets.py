@@ -18,6 +18,7 @@ KINDS = ("classification", "regression")
 FEWEST_ROWS = 10
 
 _SHOWN = 10
+_NAMED = 3
 _MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
 _FLAGS = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -203,6 +204,14 @@ def find_kinds(
     )
     check_classes(targets, names, kinds)
     return kinds
+
+
+def describe_tasks(names: Sequence[str], kinds: Sequence[str]) -> str:
+    """``y: regression``; of more than three tasks how many there are of each kind."""
+    if len(names) <= _NAMED:
+        return ", ".join(f"{name}: {kind}" for name, kind in zip(names, kinds, strict=True))
+    counts = [f"{kinds.count(kind):,} {kind}" for kind in KINDS if kind in kinds]
+    return f"{len(names):,} targets: {', '.join(counts)}"
 
 
 def check_kind(kind: str) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from molweave.chem.table import Table
-from molweave.chem.write import TableWriter, output_format
+from molweave.chem.write import OUTPUT_FORMATS, TableWriter
 from molweave.errors import UserError
 from molweave.inference.stream import AnyRunner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
 
-COLUMNS = ("row", "smiles", "embedding", "error")
+COLUMNS = ("row", "smiles", "embedding", "missing", "error")
 
 
 def embed_array(runner: AnyRunner, table: Table) -> np.ndarray:
@@ -32,13 +32,13 @@ def embed_file(
     """Embed a table of any length into a Parquet file, which appears when it is complete.
 
     Columns: ``row``, ``smiles`` (as in the input), ``embedding`` (fixed-size list of float32, null
-    where the row was rejected), ``error``. The schema's metadata names the method with its
-    settings, and the version.
+    where the row was rejected), ``missing`` (modalities that it was made without, with the
+    reasons), ``error``. The schema's metadata names the method with its settings, and the version.
 
     Raises:
         UserError: the output is not a .parquet file or cannot be written.
     """
-    if output_format(Path(out))[0] != "parquet":
+    if OUTPUT_FORMATS.get(Path(out).suffix.lower()) != "parquet":
         raise UserError(f"embeddings are written as Parquet; name the output {out} with .parquet")
     tally = Tally()
     spec = runner.model.spec
@@ -54,7 +54,7 @@ def embed_file(
         for row in runner.rows(table):
             tally.add(row)
             vector = None if row.error else row.embedding
-            writer.write([row.record.row, row.record.smiles, vector, row.error or None])
+            writer.write([row.record.row, row.record.smiles, vector, row.lacks, row.error or None])
             if on_row is not None:
                 on_row(tally.rows)
     return tally.summary()

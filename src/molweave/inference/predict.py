@@ -57,9 +57,8 @@ class PredictionColumns:
         if self.members > 1:
             numbers = np.column_stack([numbers, row.predictions.std(0)])
         values = [*numbers.ravel().tolist(), *(row.weights.tolist() if self.details else [])]
-        missing = "; ".join(f"{name}: {reason}" for name, reason in row.missing.items())
         plain = [None if row.error else value for value in values]
-        return [*plain, missing or None, row.error or None]
+        return [*plain, row.lacks, row.error or None]
 
 
 def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> PredictionColumns:

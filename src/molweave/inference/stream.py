@@ -47,6 +47,11 @@ class Row:
     weights: np.ndarray
     unfit: bool = False
 
+    @property
+    def lacks(self) -> str | None:
+        """The text of the column ``missing``: names and reasons; None where nothing is missing."""
+        return "; ".join(f"{name}: {reason}" for name, reason in self.missing.items()) or None
+
 
 class Runner(Generic[ModelT]):
     """A fitted model, or an encoder alone, with everything it needs to read raw rows."""

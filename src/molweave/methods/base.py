@@ -64,6 +64,7 @@ class Method(nn.Module, ABC):
     Attributes:
         name: in `molweave.methods.METHODS`.
         pads: whether a batch costs as much as if all its molecules were as large as its largest.
+        spatial_terms: loss terms and scores that only coordinates give a value.
         modalities: what `encode` reads.
         predicts: what only `objectives` read.
         embedding_dim: width of the embedding.
@@ -71,6 +72,7 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     pads: ClassVar[bool] = False
+    spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()
     embedding_dim: int

@@ -80,6 +80,7 @@ class MoleBLEND(Method):
 
     name: ClassVar[str] = "moleblend"
     pads: ClassVar[bool] = True
+    spatial_terms: ClassVar[tuple[str, ...]] = ("distance", "denoise")
 
     def __init__(self, config: MoleBLENDConfig) -> None:
         """Build the network with fresh weights."""

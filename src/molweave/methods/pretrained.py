@@ -179,7 +179,7 @@ def read_encoder(folder: Path) -> PretrainedEncoder:
         config = replace_fields(entry.config(), spec.method_config, where=spec.method)
         with torch.device("meta"):
             wanted = entry.method(config).state_dict()
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, UserError) as error:
         raise damaged(folder, error) from error
     shapes = {name: value.shape for name, value in wanted.items()}
     found = {name: value.shape for name, value in tensors.items()}

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.data.targets import FEWEST_ROWS
+from molweave.errors import UserError
 from molweave.predictor import Predictor
 from molweave.sklearn.molecules import MoleculeEstimator, refuse
 from molweave.sklearn.targets import (
@@ -116,7 +117,10 @@ class PropertyEstimator(MoleculeEstimator):
         if self.on_invalid == "raise":
             results = map(Standardizer(self.standardize), table)
             refuse({item.row: str(item) for item in results if isinstance(item, Rejected)})
-        valid = self.validation_fraction
+        valid: Any = self.validation_fraction
+        number = isinstance(valid, int | float | np.floating) and not isinstance(valid, bool)
+        if not number or not 0 < valid < 1:
+            raise UserError(f"validation_fraction must be above 0 and below 1; found {valid!r}")
         predictor = Predictor(
             method=self.method,
             preset=self.preset,

@@ -75,6 +75,24 @@ def can_use_gpu(accelerator: str) -> bool:
     return accelerator in ("auto", "cuda") and torch.cuda.is_available()
 
 
+def refuse_precision(device: str, precision: str) -> None:
+    """Refuse float16 where it would be replaced by another precision.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``auto`` or one of fabric's names.
+
+    Raises:
+        UserError: it is ``16-mixed``, and the device is the CPU.
+    """
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if precision == "16-mixed" and (device == "cpu" or (device == "auto" and not gpu)):
+        raise UserError(
+            "precision 16-mixed needs a GPU, and the training would run on the CPU; write "
+            "bf16-mixed, 32-true or auto"
+        )
+
+
 def choose_precision(name: str, *, on_gpu: bool) -> str:
     """A name of fabric's for ``auto``: bf16 on a GPU that has it, else single precision."""
     if name != "auto":

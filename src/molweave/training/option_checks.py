@@ -133,6 +133,18 @@ def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> N
             raise UserError(f"{name} does nothing with {idle[name]}; leave it out")
 
 
+def refuse_frozen(config: TrainConfig) -> None:
+    """Refuse settings of the training of an encoder where it stays as it is.
+
+    Raises:
+        UserError: ``layer_decay`` is another factor than 1.
+    """
+    if config.layer_decay != 1:
+        raise UserError(
+            "layer_decay does nothing with freeze, the head alone is trained; leave one of them out"
+        )
+
+
 def refuse_unlearnt(config: Any, entry: MethodEntry) -> None:
     """Refuse to switch on, in a fit from scratch, what only pre-training teaches.
 

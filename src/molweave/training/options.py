@@ -26,6 +26,7 @@ from molweave.training.option_checks import (
     check_seed,
     choose_views,
     refuse_between_views,
+    refuse_frozen,
     refuse_idle,
     refuse_unlearnt,
 )
@@ -88,7 +89,9 @@ class FitOptions:
         self._check_encoder()
         check_preset(self.entry, self.method_name, self.preset_name)
         check_names(self.split, self.standardize, self.conformers, self.kinds)
-        _ = self.train_config
+        training = self.train_config
+        if self.freeze:
+            refuse_frozen(training)
         refuse_idle(self.changes, self.method_config, self._configure({}))
         refuse_between_views(self.method_options, self.method_config.modalities)
         if self.pretrained is None:
@@ -187,6 +190,13 @@ class FitOptions:
     def num_workers(self) -> int:
         """Worker processes, with 0 resolved."""
         return self.workers or os.cpu_count() or 1
+
+    def describe(self) -> str:
+        """``dmmrl, preset robust``, and the encoder that it starts from."""
+        text = f"{self.method_name}, preset {self.preset_name}"
+        if self.pretrained is None:
+            return text
+        return f"{text}, from {Path(self.pretrained).name}{' (frozen)' if self.freeze else ''}"
 
     def command(self, data: str, targets: Sequence[str], smiles_column: str | None = None) -> str:
         """The command line that makes the same fit, naming only what differs from the defaults."""

@@ -1,7 +1,7 @@
 """From a table of molecules to a fitted model: read, split, featurise, train, score."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from molweave.data.splits import Split
 from molweave.data.targets import (
     Task,
     check_targets,
+    describe_tasks,
     find_kinds,
     fit_tasks,
     positive_weights,
@@ -27,14 +28,14 @@ from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
 from molweave.methods.pretrained import PretrainedEncoder
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
-from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric
+from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric, refuse_precision
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.probe import embed_dataset, probe
 from molweave.training.record import fingerprint, make_spec
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
-from molweave.training.state import has_state
+from molweave.training.state import has_state, remove_states
 from molweave.training.table import TrainingTable, read_training_table
 from molweave.wording import counted, describe_unfit
 
@@ -70,6 +71,7 @@ def fit_table(
     split: Split | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     events: Events | None = None,
 ) -> FitResult:
     """Fit a model on a table.
@@ -83,11 +85,17 @@ def fit_table(
         split: positions in the usable molecules, instead of ``options.split``.
         checkpoint: folder for the resumable state of the training; None for none.
         resume: go on from ``checkpoint`` where it has a state of this very run.
+        overwrite: whether an interrupted run in ``checkpoint`` may be forgotten.
         events: told of the progress.
+
+    Raises:
+        UserError: data or options that cannot be used, or an interrupted run in ``checkpoint``
+            without ``resume`` or ``overwrite``.
     """
     events = events or Events()
+    refuse_precision(options.device, options.train_config.precision)
     if checkpoint is not None:
-        _tell_of_checkpoint(checkpoint, resume, events)
+        _check_checkpoint(checkpoint, resume=resume, overwrite=overwrite, events=events)
     encoder = options.read_encoder()
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
@@ -97,6 +105,8 @@ def fit_table(
     learnt = dataset
     if options.freeze and encoder is not None:
         learnt = _embed(encoder, dataset, options, events)
+    if checkpoint is not None and not resume:
+        remove_states(checkpoint)
     fits, members = [], []
     for number in range(options.ensemble):
         fit, member = _fit_member(
@@ -135,6 +145,7 @@ def _prepare(
             columns=table.columns,
             records=data.records,
             seed=options.seed,
+            rows=data.rows,
         )
     kinds = find_kinds(data.targets, names, options.kinds)
     options = options.resolve(kinds)
@@ -142,7 +153,8 @@ def _prepare(
     unlabelled = np.isnan(data.targets).all(axis=1)
     split = _leave_out(split, unlabelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
-    findings = _audit(data, split, names, kinds, events)
+    findings = _audit(data, split, names, options.kinds, events)
+    events.message(f"{describe_tasks(names, kinds)}; {options.describe()}")
     dataset = _make_dataset(data, options, events)
     split = _leave_out(split, _viewless(dataset, events), "without any view", events)
     tasks = _check_split(data, split, names, kinds, options)
@@ -179,13 +191,13 @@ def _score(
     )
 
 
-def _tell_of_checkpoint(checkpoint: Path, resume: bool, events: Events) -> None:
-    """Say what becomes of the state of an interrupted run, before it is forgotten."""
+def _check_checkpoint(checkpoint: Path, *, resume: bool, overwrite: bool, events: Events) -> None:
+    """Refuse to forget an interrupted run without being told to; say where there is none."""
     found = has_state(checkpoint)
-    if found and not resume:
-        events.message(
-            f"an interrupted run is in {checkpoint}: stop now and add --resume (resume=True) to go "
-            "on with it; starting afresh"
+    if found and not resume and not overwrite:
+        raise UserError(
+            f"{checkpoint} holds an interrupted run; go on with it by --resume (resume=True), or "
+            "start afresh with --overwrite (overwrite=True)"
         )
     if resume and not found:
         events.message(f"nothing to resume in {checkpoint}: starting afresh")
@@ -205,7 +217,11 @@ def _check_split(
 
 
 def _audit(
-    data: TrainingTable, split: Split, names: Sequence[str], kinds: Sequence[str], events: Events
+    data: TrainingTable,
+    split: Split,
+    names: Sequence[str],
+    kinds: str | Mapping[str, str] | None,
+    events: Events,
 ) -> tuple[str, ...]:
     """Tell what the data are like, and give the lines of the audit."""
     findings = audit(
@@ -213,7 +229,7 @@ def _audit(
         data.targets,
         names,
         rejected=data.rejected,
-        kinds=dict(zip(names, kinds, strict=True)),
+        kinds=kinds,
         split=split,
     ).summary
     events.message(

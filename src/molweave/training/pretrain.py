@@ -133,6 +133,8 @@ class Pretrainer:
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
         self.average = WeightAverage(self.method, config.average)
+        placed = any(shard.with_coordinates for shard in corpus.manifest.shards)
+        self.unmeasured = frozenset(() if placed else method.spatial_terms)
         self.state = _State()
         self.sums: dict[str, Tensor] = {}
 
@@ -209,7 +211,11 @@ class Pretrainer:
         state, history = self.state, self.state.history
         last = history[-1] if history else {"step": 0.0, "seconds": 0.0}
         count = state.step - int(last["step"])
-        terms = {name: float(self._mean(value) / count) for name, value in self.sums.items()}
+        terms = {
+            name: float(self._mean(value) / count)
+            for name, value in self.sums.items()
+            if name not in self.unmeasured
+        }
         if not all(map(_finite, terms.values())):
             raise _diverged(state.step, "the loss")
         seconds = max(state.seconds - last["seconds"], 1e-9)
@@ -245,7 +251,9 @@ class Pretrainer:
         empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
         means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
         return {
-            f"valid_{name}": float(pair[0] / pair[1]) for name, pair in means.items() if pair[1]
+            f"valid_{name}": float(pair[0] / pair[1])
+            for name, pair in means.items()
+            if pair[1] and name not in self.unmeasured
         }
 
     def _assess(self) -> dict[str, Tensor]:
@@ -375,5 +383,5 @@ def _check_identity(
     if changed := changed_values(before, now):
         raise UserError(
             f"{checkpoint} is the checkpoint of another run: {'; '.join(changed)}; use the same "
-            "command as before, or start afresh without --resume"
+            "command as before, or start afresh with --overwrite"
         )

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from molweave.errors import UserError
@@ -86,7 +87,7 @@ class PretrainOptions:
         """The command line that makes the same encoder, naming only what differs from defaults."""
         words = ["molweave", "pretrain", corpus, "--method", self.method]
         if self.pretrained is not None:
-            words += ["--from", self.pretrained]
+            words += ["--from", Path(self.pretrained).name]
         default = PretrainOptions(method=self.method)
         for name in ("preset", "seed"):
             if getattr(self, name) != getattr(default, name):

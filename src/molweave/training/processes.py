@@ -46,6 +46,11 @@ def join_processes(device: str, precision: str) -> Fabric:
     return fabric
 
 
+def is_first() -> bool:
+    """Whether this process is the one that tells of the work of all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _count(name: str) -> int:
     value = os.environ.get(name, "1")
     if not value.isdecimal() or int(value) < 1:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
 from molweave.chem.table import Record
-from molweave.data.given_splits import split_from_column, split_from_file
+from molweave.data.given_splits import is_json, split_from_column, split_from_file
 from molweave.data.splits import SPLITS, Split, kfold, make_split
 from molweave.errors import UserError
 
@@ -18,20 +18,24 @@ def choose_split(
     columns: Sequence[str],
     records: Sequence[Record],
     seed: int,
+    rows: int | None = None,
 ) -> Split:
     """Split the molecules as ``choice`` says.
 
     Args:
         choice: a kind of `make_split` (``random``; ``random:90/10/0`` names the shares of train,
-            valid and test), ``column:NAME``, ``file:PATH`` or ``file:PATH#COLUMN``.
+            valid and test), ``column:NAME``, ``file:PATH``, ``file:PATH#COLUMN`` of a table or
+            ``file:PATH#FOLD`` of a JSON list of folds, which count from 0.
         molecules: the usable molecules.
         columns: the columns of their table.
         records: their rows.
         seed: of the splits that are drawn.
+        rows: of the table, rejected ones included; a file that names others is refused. None
+            where it is not known.
 
     Raises:
-        UserError: the column does not exist, the shares are not three numbers, or see
-            `make_split`, `split_from_column` and `split_from_file`.
+        UserError: the column does not exist, the shares are not three numbers that add up to 100
+            or 1, or see `make_split`, `split_from_column` and `split_from_file`.
     """
     check_choice(choice)
     kind, _, rest = choice.partition(":")
@@ -46,8 +50,8 @@ def choose_split(
         labels = [record.values[index] for record in records]
         return split_from_column(labels, molecules, column=rest, seed=seed)
     if kind == "file":
-        path, _, column = rest.partition("#")
-        return split_from_file(path, molecules, column=column or None, seed=seed)
+        path, column, fold = _place(rest)
+        return split_from_file(path, molecules, column=column, fold=fold, rows=rows, seed=seed)
     if kind == "k-fold":
         fold, folds = _fold(rest)
         return kfold(molecules, folds, seed=seed)[fold - 1]
@@ -63,9 +67,11 @@ def check_choice(choice: str) -> None:
         UserError: an unknown kind, or shares or a fold that are not written as they should be.
     """
     kind, _, rest = choice.partition(":")
-    if kind in ("column", "file") and rest:
+    if kind == "column" and rest:
         return
-    if kind == "k-fold":
+    if kind == "file" and rest:
+        _place(rest)
+    elif kind == "k-fold":
         _fold(rest)
     elif kind not in SPLITS:
         raise UserError(
@@ -76,6 +82,21 @@ def check_choice(choice: str) -> None:
         _fractions(rest)
 
 
+def _place(text: str) -> tuple[str, str | None, int | None]:
+    """``folds.json#2`` as path, column of a table and fold of a JSON list."""
+    path, _, which = text.partition("#")
+    if not which:
+        return path, None, None
+    if not is_json(path):
+        return path, which, None
+    if not which.isdecimal():
+        raise UserError(
+            f"{path} is JSON: # is followed by the number of a fold, counted from 0; found "
+            f"{which!r}"
+        )
+    return path, None, int(which)
+
+
 def _fractions(text: str) -> tuple[float, float, float]:
     """``80/10/10`` as shares that add up to 1."""
     try:
@@ -83,11 +104,16 @@ def _fractions(text: str) -> tuple[float, float, float]:
         total = train + valid + test
         if not math.isfinite(total):
             raise ValueError(text)
-        return train / total, valid / total, test / total
-    except (ValueError, ZeroDivisionError) as error:
+    except ValueError as error:
         raise UserError(
             f"the shares of train, valid and test are written as 80/10/10; found {text!r}"
         ) from error
+    if not any(math.isclose(total, whole, rel_tol=1e-6) for whole in (1, 100)):
+        raise UserError(
+            f"the shares of train, valid and test must add up to 100 (or to 1); found {text!r}, "
+            f"which adds up to {total:g}"
+        )
+    return train / total, valid / total, test / total
 
 
 def _fold(text: str) -> tuple[int, int]:

@@ -69,7 +69,7 @@ def load_state(folder: Path, fingerprint: str) -> TrainState | None:
     if plain["fingerprint"] != fingerprint:
         raise UserError(
             f"{folder} is the checkpoint of a run with other data or settings; resume with the "
-            "same command as before, or start afresh without --resume"
+            "same command as before, or start afresh with --overwrite"
         )
     return TrainState(**{**plain, "tensors": tensors})
 
@@ -124,7 +124,7 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
-            f"the checkpoint {folder} is damaged ({error}); start afresh without --resume"
+            f"the checkpoint {folder} is damaged ({error}); start afresh with --overwrite"
         ) from error
     return plain, tensors
 
@@ -138,6 +138,12 @@ def holds_state(folder: Path) -> bool:
     """Whether `load_folder` finds a state for ``folder``."""
     places = (folder, folder.with_name(folder.name + ".old"))
     return any((place / "state.json").exists() for place in places)
+
+
+def remove_states(parent: Path) -> None:
+    """Forget the states of all members in ``parent``."""
+    for folder in list(parent.glob("member-*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_state(folder: Path) -> None:

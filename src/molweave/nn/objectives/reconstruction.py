@@ -25,8 +25,8 @@ def reconstruction(
         mean_{m \ne n}\, MSE(sg(x^m), D_m(c^n))
 
     sg stops the gradient: features must not become simple to be easy to reconstruct. The second
-    form is the mean over all that a random permutation of the modalities could draw, without the
-    noise of a draw. A pair counts for the molecules that have both; 0 where there are none.
+    form is the mean over all that a random permutation without a fixed point could draw, without
+    the noise of a draw. A pair counts for the molecules that have both; 0 where there are none.
 
     Args:
         hidden: modality to x, (B, H).
