@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -133,6 +134,13 @@ def test_how_it_shows_itself(encoder, folder):
     assert repr(spatial) == (
         "<Encoder: moleblend, preset small, views=3d, 16 dimensions, from relations, geometry>"
     )
+
+
+@pytest.mark.parametrize("given", [3, None, {"smiles": "CCO"}])
+def test_what_is_no_data_is_told(encoder, given, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no type checker
+    with pytest.raises(UserError, match="put a single molecule into a list"):
+        encoder.embed(given)
 
 
 def test_what_is_no_encoder(folder, tmp_path):

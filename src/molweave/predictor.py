@@ -107,7 +107,6 @@ class Predictor(Embeds):
         from molweave.training.options import FitOptions
         from molweave.training.pipeline import fit_table
 
-        _check_data(data)
         names = _column_names(targets)
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
@@ -154,7 +153,6 @@ class Predictor(Embeds):
         """
         import pandas as pd
 
-        _check_data(data)
         table = molecules_of(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
@@ -178,7 +176,6 @@ class Predictor(Embeds):
         events: Events | None = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
-        _check_data(data)
         table = table_to_write(data, out, smiles_column)
         on_row = row_counter(events, "predicting")
         return predict_file(
@@ -196,7 +193,6 @@ class Predictor(Embeds):
 
         `Evaluation.trained_on` counts the rows that the model has seen in training.
         """
-        _check_data(data)
         table = as_table(data, smiles_column)
         on_row = row_counter(events, "predicting")
         return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
@@ -296,16 +292,6 @@ class Predictor(Embeds):
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)
-
-
-def _check_data(data: object) -> None:
-    """Refuse what is neither a table nor a sequence of molecules."""
-    usable = isinstance(data, str | Path | Iterable) and not isinstance(data, bytes | Mapping)
-    if not usable and not hasattr(data, "columns"):
-        raise UserError(
-            "data must be a file, a DataFrame or a list of SMILES or RDKit molecules; found "
-            f"{type(data).__name__}; put a single molecule into a list"
-        )
 
 
 def _column_names(targets: object) -> list[str]:

@@ -1,6 +1,7 @@
 """What a user hands over, as a table."""
 
 import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,22 @@ from molweave.inference.summary import OnRow
 
 
 def as_table(data: Any, smiles_column: str | None) -> Table:
-    """A table, a file, a DataFrame or a list of SMILES as a table."""
+    """A table, a file, a DataFrame or a list of SMILES or RDKit molecules as a table.
+
+    Raises:
+        UserError: something else, or a file that cannot be read.
+    """
     if isinstance(data, Table):
         return data
     if isinstance(data, str | Path):
         return open_table(data, smiles_column=smiles_column)
     if hasattr(data, "columns"):
         return table_from_frame(data, smiles_column=smiles_column)
+    if isinstance(data, bytes | Mapping) or not isinstance(data, Iterable):
+        raise UserError(
+            "data must be a file, a DataFrame or a list of SMILES or RDKit molecules; found "
+            f"{type(data).__name__}; put a single molecule into a list"
+        )
     return table_from_smiles(list(data))
 
 
