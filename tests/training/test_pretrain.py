@@ -262,7 +262,7 @@ def test_a_damaged_checkpoint_is_refused(shards, tmp_path):
     ids=str,
 )
 def test_a_network_without_objectives_is_refused(shards, method, changes):
-    chosen = options(method, method_options={**SIZES[method], **changes})
+    chosen = options(method, method_options=changes)
     with pytest.raises(UserError, match=f"{method} has nothing to learn from without labels"):
         pretrain_corpus(shards, chosen)
 
