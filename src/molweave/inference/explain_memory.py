@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from molweave.chem.standardize import canonicalize
 from molweave.chem.table import Table
@@ -181,8 +181,9 @@ class _Seen:
 
 @lru_cache(maxsize=100_000)
 def _canonical(smiles: str) -> str:
-    mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
-    return smiles if mol is None else canonicalize(mol)[0]
+    with rdBase.BlockLogs():
+        mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+        return smiles if mol is None else canonicalize(mol)[0]
 
 
 def _best(candidates: Sequence[Near], count: int) -> list[Near]:
