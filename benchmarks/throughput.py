@@ -12,7 +12,6 @@ is the matrix peak of the device in TFLOP/s, for their fraction of it.
 """
 
 import argparse
-import csv
 import datetime
 import itertools
 import math
@@ -25,16 +24,14 @@ from typing import Any
 
 import torch
 from moleculenet import names
-from rdkit import Chem
+from rows import append_row
 from timing import choose, describe_device, now
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from molweave.chem.conformers import Conformer
-from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.dataset import make_modalities
-from molweave.data.feed import count_atoms
+from molweave.data.feed import count_atoms, read_sample
 from molweave.data.shard_file import Sample
 from molweave.data.shards import ShardedCorpus
 from molweave.methods import METHODS
@@ -77,19 +74,10 @@ def batches(raw: Sequence[Sample], method: Method, size: int, watch: Stopwatch) 
     views = make_modalities((*method.modalities, *method.predicts))
     for first in range(0, len(raw), size):
         some = raw[first : first + size]
-        mols = watch("parsing", lambda some=some: [Chem.MolFromSmiles(x.smiles) for x in some])
-        molecules = [
-            Molecule(row, sample.smiles, sample.smiles, mol, sample.coordinates)
-            for row, (sample, mol) in enumerate(zip(some, mols, strict=True))
-        ]
-        conformers = [
-            None if sample.coordinates is None else Conformer(sample.coordinates, "input")
-            for sample in some
-        ]
+        pairs = watch("parsing", lambda some=some: [read_sample(*x) for x in enumerate(some)])
         samples: list[dict[str, object]] = [{} for _ in some]
         for view in views:
             part = "drawing" if view.name == "image" else "featurizing"
-            pairs = list(zip(molecules, conformers, strict=True))
             made = watch(part, lambda view=view, pairs=pairs: [view.featurize(*p) for p in pairs])
             for sample, value in zip(samples, made, strict=True):
                 sample[view.name] = value
@@ -219,12 +207,7 @@ def append(path: Path, row: dict[str, Any], command: str) -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command,
     }
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    append_row(path, row, tuple(row))
 
 
 if __name__ == "__main__":

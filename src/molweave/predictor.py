@@ -19,6 +19,8 @@ from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, write_model
 from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
+from molweave.methods.pretrained import shipped_encoders
+from molweave.methods.spec import KINDS
 from molweave.training.option_checks import explain_unknown
 from molweave.wording import counted
 
@@ -216,8 +218,12 @@ class Predictor(Embeds):
         """Load a model folder.
 
         Raises:
-            UserError: not a model folder, damaged, or of another format version.
+            UserError: not a model folder (says so where it is the name of an encoder that ships),
+                damaged, or of another format version.
         """
+        if not Path(folder).exists() and str(folder) in shipped_encoders():
+            found, use = KINDS["encoder"]
+            raise UserError(f"{folder} is {found} that ships, not {KINDS['model'][0]}; {use}")
         model = read_model(Path(folder))
         spec = model.spec
         predictor = cls(method=spec.method, preset=spec.preset, device=device, workers=workers)

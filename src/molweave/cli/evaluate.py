@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 from molweave.cli import options
-from molweave.cli.models import load_model
 from molweave.cli.output import print_json, print_metrics
 from molweave.cli.progress import open_display
 from molweave.cli.summary import describe_overlap, describe_rows
@@ -22,7 +21,9 @@ def evaluate(
 ) -> None:
     """Predict a labelled table and compare with the labels, one line of metrics a target."""
     with open_display(quiet) as display:
-        predictor = load_model(model, **given_only(device=device, workers=workers))
+        from molweave.predictor import Predictor
+
+        predictor = Predictor.load(model, **given_only(device=device, workers=workers))
         evaluation = predictor.evaluate(data, smiles_column=smiles_column, events=display)
         for line in describe_rows(evaluation.rows, "predicted"):
             display.message(line)

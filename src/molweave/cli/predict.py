@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from molweave.cli import options
-from molweave.cli.models import load_model
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.summary import describe_rows
@@ -55,7 +54,9 @@ def predict(
     if json and out == "-":
         raise UserError("--json and the table would both go to standard output; give --out a file")
     with open_display(quiet) as display:
-        predictor = load_model(model, **given_only(device=device, workers=workers))
+        from molweave.predictor import Predictor
+
+        predictor = Predictor.load(model, **given_only(device=device, workers=workers))
         summary = predictor.predict_file(
             data if data is not None else smiles or (),
             out,

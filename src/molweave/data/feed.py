@@ -150,13 +150,19 @@ def count_atoms(sample: Sample) -> int:
 
 
 def _featurize(job: tuple[tuple[str, ...], list[Sample]]) -> list[Samples]:
-    """The samples of some molecules, whose SMILES are canonical already."""
+    """The samples of some molecules."""
     names, raw = job
     modalities = make_modalities(names)
     found: list[Samples] = []
     with rdBase.BlockLogs():
-        for row, (smiles, coordinates) in enumerate(raw):
-            molecule = Molecule(row, smiles, smiles, Chem.MolFromSmiles(smiles), coordinates)
-            conformer = None if coordinates is None else Conformer(coordinates, "input")
+        for row, sample in enumerate(raw):
+            molecule, conformer = read_sample(row, sample)
             found.append({view.name: view.featurize(molecule, conformer) for view in modalities})
     return found
+
+
+def read_sample(row: int, sample: Sample) -> tuple[Molecule, Conformer | None]:
+    """A molecule of a shard, whose SMILES is canonical already, and its coordinates."""
+    smiles, coordinates = sample
+    molecule = Molecule(row, smiles, smiles, Chem.MolFromSmiles(smiles), coordinates)
+    return molecule, None if coordinates is None else Conformer(coordinates, "input")

@@ -90,6 +90,11 @@ class ShardedCorpus:
             if not shard.rows or not path.stat().st_size:
                 raise UserError(f"{path}: the shard is empty; prepare the corpus again")
 
+    @property
+    def placed(self) -> bool:
+        """Whether any molecule has coordinates."""
+        return any(shard.with_coordinates for shard in self.manifest.shards)
+
     def count(self, part: str = "train") -> int:
         """Number of molecules of a part."""
         return sum(shard.rows for shard in self._shards(part))

@@ -133,8 +133,7 @@ class Pretrainer:
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
         self.average = WeightAverage(self.method, config.average)
-        placed = any(shard.with_coordinates for shard in corpus.manifest.shards)
-        self.unmeasured = frozenset(() if placed else method.spatial_terms)
+        self.unmeasured = frozenset(() if corpus.placed else method.spatial_terms)
         self.state = _State()
         self.sums: dict[str, Tensor] = {}
 

@@ -152,7 +152,7 @@ def _describe(corpus: ShardedCorpus, method: Method, trainer: Pretrainer) -> lis
     ]
     modalities = make_modalities(method.modalities)
     spatial = [modality.name for modality in modalities if modality.needs_conformer]
-    if spatial and not any(shard.with_coordinates for shard in corpus.manifest.shards):
+    if spatial and not corpus.placed:
         lines.append(
             f"the corpus has no coordinates: {', '.join(spatial)} is missing for every molecule, "
             "and the network learns from 2D alone"

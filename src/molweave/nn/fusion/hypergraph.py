@@ -15,11 +15,17 @@ HYPERGRAPHS = ("hypergraph", "knn", "none")
 @torch.no_grad()
 def nearest(codes: Float[Tensor, "B D"], count: int) -> Int[Tensor, "B k"]:
     """The ``count`` molecules most similar to each by cosine, itself first; all if B is less."""
-    directions = functional.normalize(codes.float(), dim=1)
-    with torch.autocast(codes.device.type, enabled=False):
-        similarity = directions @ directions.T
+    similarity = cosines(codes, codes)
     similarity.fill_diagonal_(torch.inf)
     return similarity.topk(min(count, len(codes)), dim=1).indices
+
+
+@torch.no_grad()
+def cosines(codes: Float[Tensor, "B D"], others: Float[Tensor, "R D"]) -> Float[Tensor, "B R"]:
+    """The cosine of every pair, in single precision: who is near must not be rounded."""
+    with torch.autocast(codes.device.type, enabled=False):
+        directions = functional.normalize(codes.float(), dim=1)
+        return directions @ functional.normalize(others.float(), dim=1).T
 
 
 def incidence(codes: Float[Tensor, "B D"], count: int) -> Float[Tensor, "B B"]:
@@ -125,18 +131,11 @@ class HypergraphLayer(nn.Module):
         self.references.copy_(newest)
         return operator @ self._states(codes)
 
-    @torch.no_grad()
-    def _similarity(self, codes: Tensor) -> Tensor:
-        """Cosine to every reference, in single precision: who is near must not be rounded."""
-        with torch.autocast(codes.device.type, enabled=False):
-            known = functional.normalize(self.references.float(), dim=1)
-            return functional.normalize(codes.float(), dim=1) @ known.T
-
     def _from_references(self, codes: Tensor) -> Tensor:
         states = self._states(codes)
         others = min(self.neighbours - 1, len(self.references))
         if self.kind == "none" or others == 0:
             return states
-        found = self._similarity(codes).topk(others, dim=1).indices
+        found = cosines(codes, self.references).topk(others, dim=1).indices
         neighbours = self._states(self.references)[found].sum(1)
         return (states + neighbours) / (1 + others)
