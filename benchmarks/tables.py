@@ -4,7 +4,8 @@
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, or ``finetuning_METHOD``.
+``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, ``finetuning_METHOD``, or
+``pretraining_METHOD``.
 """
 
 import argparse
@@ -65,6 +66,12 @@ def make_tables(results: Path) -> dict[str, str]:
         "throughput": throughput_table(results / "throughput.csv"),
         **{
             f"finetuning_{method}": gain_table(read_rows(results / f"finetuning_{method}.csv"))
+            for method in ("mmsa", "moleblend")
+        },
+        **{
+            f"pretraining_{method}": pretraining_table(
+                results / f"pretraining_ablations_{method}.csv"
+            )
             for method in ("mmsa", "moleblend")
         },
     }
@@ -227,6 +234,30 @@ def throughput_table(path: Path) -> str:
         cells += [row["per_second"], *(f"{parts[name]:.0%}" for name in shares)]
         lines.append(_line([*cells, row["gflop_per_molecule"], row["tflops"]]))
     return "\n".join(lines) + "\n"
+
+
+def pretraining_table(path: Path) -> str:
+    """Every variant of a pre-training: the end of its log, and probes of what it learnt."""
+    if not path.exists():
+        return "No results yet.\n"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = list(rows[0])
+    measured = names[1 : names.index("seconds")]
+    lines = [_line(["variant", *map(_measure_title, measured)])]
+    lines.append(_line(["---"] * (1 + len(measured))))
+    for row in rows:
+        cells = [f"{float(row[name]):.3g}" if row[name] else EMPTY for name in measured]
+        lines.append(_line([row["variant"], *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _measure_title(name: str) -> str:
+    dataset, _, reads = name.partition(" ")
+    if dataset in TITLES:
+        title = f"{TITLES[dataset]} from {reads}" if reads else TITLES[dataset]
+        return f"{title}, {_metric_title(dataset)}"
+    return name.removeprefix("valid_").replace("_to_", " → ").replace("_", " ")
 
 
 def _rank(row: Row) -> tuple[bool, int, str]:

@@ -63,7 +63,9 @@ class Method(nn.Module, ABC):
 
     Attributes:
         name: in `molweave.methods.METHODS`.
-        pads: whether a batch costs as much as if all its molecules were as large as its largest.
+        pads: whether a batch costs as much as if all its molecules were as large as its largest:
+            training then takes molecules of similar size together. Not with batch normalisation,
+            which would see the statistics of one size where evaluation has those of all.
         spatial_terms: loss terms and scores that only coordinates give a value.
         modalities: what `encode` reads.
         predicts: what only `objectives` read.

@@ -91,6 +91,7 @@ class DMMRL(Method):
     """
 
     name: ClassVar[str] = "dmmrl"
+    pads: ClassVar[bool] = True
 
     def __init__(self, config: DMMRLConfig) -> None:
         """Build the network with fresh weights."""

@@ -195,7 +195,11 @@ class Trainer:
     def _batches(self, epoch: int) -> list[np.ndarray]:
         sizes = self.sizes[self.split.train]
         batches = bucketed_batches(
-            sizes, self.config.batch_size, shuffle=True, seed=self.seed, epoch=epoch
+            sizes if self.model.method.pads else np.zeros_like(sizes),
+            self.config.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            epoch=epoch,
         )
         return [self.split.train[batch] for batch in batches]
 
