@@ -15,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import pretraining_ablations as ablations
 import tables
 
-VARIANTS = [(method, name) for method, study in ablations.STUDIES.items() for name in study.variants]
+VARIANTS = [
+    (method, name) for method, study in ablations.STUDIES.items() for name in study.variants
+]
 
 
 @pytest.mark.parametrize(("method", "variant"), VARIANTS)

@@ -9,10 +9,8 @@ import pytest
 import torch
 from fits import SPLIT, frame, options
 from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score, root_mean_squared_error
-from tiny import SIZES
 
 from molweave.chem.read import table_from_frame
-from molweave.data.sampler import fitting_pieces
 from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.events import Events
@@ -343,48 +341,3 @@ def test_apply_uses_the_device_of_the_members(monkeypatch):
     monkeypatch.setattr("molweave.training.pipeline.apply_members", remember)
     result = fit()
     assert devices == [next(result.model.members[0].parameters()).device]
-
-
-def captured_trainer(monkeypatch, **changes) -> Trainer:
-    """A trainer that has not begun, on 24 molecules."""
-    found = []
-
-    def capture(self, on_epoch=None):
-        found.append(self)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run", capture)
-        with pytest.raises(KeyboardInterrupt):
-            fit(**changes)
-    return found[0]
-
-
-@pytest.mark.parametrize("limit", [1, 700, 3000])
-def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit):
-    trainer = captured_trainer(
-        monkeypatch,
-        method="moleblend",
-        modalities=None,
-        method_options={**SIZES["moleblend"], "dropout": 0, "encoder_dropout": 0, "drop_path": 0},
-        training={"clip": 0.0, "batch_size": 24},
-    )
-    steps = []
-    trainer.optimizer = SimpleNamespace(
-        zero_grad=trainer.model.zero_grad, step=lambda: steps.append(1)
-    )
-    (positions,) = trainer._batches(0)
-    trainer.wrapped.train()
-
-    def step(most: int) -> tuple[dict[str, float], list[torch.Tensor]]:
-        monkeypatch.setattr(finetune, "MOST_PAIRS", most)
-        values = trainer._step(positions, 0.5)
-        return values, [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
-
-    pieces = fitting_pieces(positions, trainer.sizes, limit)
-    assert len(pieces) > 1
-    whole, in_pieces = step(10**9), step(limit)
-    assert len(steps) == 2
-    assert in_pieces[0] == pytest.approx(whole[0], rel=1e-5)
-    for one, other in zip(whole[1], in_pieces[1], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
