@@ -65,7 +65,12 @@ def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit):
 
 @pytest.mark.parametrize(
     ("method", "sizes", "alike"),
-    [("moleblend", SIZES["moleblend"], True), ("mmsa", {"graph_width": 8}, False)],
+    [
+        ("moleblend", SIZES["moleblend"], True),
+        ("mmsa", {"graph_width": 8}, False),
+        ("dmmrl", {**SIZES["dmmrl"], "modalities": ("sequence", "graph")}, True),
+        ("dmmrl", {**SIZES["dmmrl"], "modalities": ("graph", "descriptors")}, False),
+    ],
 )
 def test_batches_are_of_one_size_only_where_the_network_pads(monkeypatch, method, sizes, alike):
     """Batch normalisation in training has to see what it will be evaluated on."""

@@ -73,7 +73,7 @@ class Method(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    pads: ClassVar[bool] = False
+    pads: bool = False
     spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()

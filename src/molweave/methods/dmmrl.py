@@ -91,13 +91,13 @@ class DMMRL(Method):
     """
 
     name: ClassVar[str] = "dmmrl"
-    pads: ClassVar[bool] = True
 
     def __init__(self, config: DMMRLConfig) -> None:
         """Build the network with fresh weights."""
         super().__init__()
         self.config = config
         self.modalities = config.modalities
+        self.pads = "sequence" in config.modalities
         self.embedding_dim = config.shared
         self.encoders = nn.ModuleDict({name: ENCODERS[name](config) for name in self.modalities})
         self.heads = nn.ModuleDict(

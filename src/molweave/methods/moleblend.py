@@ -79,7 +79,7 @@ class MoleBLEND(Method):
     """
 
     name: ClassVar[str] = "moleblend"
-    pads: ClassVar[bool] = True
+    pads = True
     spatial_terms: ClassVar[tuple[str, ...]] = ("distance", "denoise")
 
     def __init__(self, config: MoleBLENDConfig) -> None:
