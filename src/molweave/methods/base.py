@@ -63,9 +63,9 @@ class Method(nn.Module, ABC):
 
     Attributes:
         name: in `molweave.methods.METHODS`.
-        pads: whether a batch costs as much as if all its molecules were as large as its largest:
-            training then takes molecules of similar size together. Not with batch normalisation,
-            which would see the statistics of one size where evaluation has those of all.
+        pads: whether training is to take molecules of similar size together, because a batch costs
+            as much as if all were as large as its largest. Such batches are no random sample: not
+            with batch normalisation, whose statistics in evaluation are those of all sizes.
         spatial_terms: loss terms and scores that only coordinates give a value.
         modalities: what `encode` reads.
         predicts: what only `objectives` read.
@@ -73,7 +73,7 @@ class Method(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    pads: bool = False
+    pads: ClassVar[bool] = False
     spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()

@@ -97,7 +97,6 @@ class DMMRL(Method):
         super().__init__()
         self.config = config
         self.modalities = config.modalities
-        self.pads = "sequence" in config.modalities
         self.embedding_dim = config.shared
         self.encoders = nn.ModuleDict({name: ENCODERS[name](config) for name in self.modalities})
         self.heads = nn.ModuleDict(

@@ -79,7 +79,7 @@ class MoleBLEND(Method):
     """
 
     name: ClassVar[str] = "moleblend"
-    pads = True
+    pads: ClassVar[bool] = True
     spatial_terms: ClassVar[tuple[str, ...]] = ("distance", "denoise")
 
     def __init__(self, config: MoleBLENDConfig) -> None:
