@@ -138,7 +138,7 @@ def probe(encoder: Encoder, dataset: str, data: Path | None, splits: Path) -> fl
             for part, rows in (("valid", split.valid), ("test", split.test))
         }
         tried.append((sign * scores["valid"], scores["test"]))
-    return float(max(tried)[1])
+    return float(max(tried, key=lambda scores: scores[0])[1])
 
 
 def _fit_linear(
