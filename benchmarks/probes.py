@@ -32,7 +32,7 @@ from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
 from molweave.chem.read import open_table
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Dataset, Featurizer, make_modalities
-from molweave.data.sampler import bucketed_batches
+from molweave.data.sampler import sorted_batches
 from molweave.data.splits import Split
 from molweave.errors import UserError
 from molweave.methods.checkpoint import FittedModel, read_model
@@ -95,7 +95,7 @@ def encode(model: FittedModel, data: TrainingTable, threads: int) -> Codes:
     values: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in KINDS}
     present = {view.name: np.zeros(len(dataset), dtype=bool) for view in views}
     with torch.inference_mode():
-        for rows in bucketed_batches(dataset.sizes, 128, shuffle=False, seed=0, epoch=0):
+        for rows in sorted_batches(dataset.sizes, 128):
             batch = dataset.batch(rows)
             codes = method.encode(batch).codes
             for kind, view in itertools.product(KINDS, views):

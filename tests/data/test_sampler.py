@@ -1,66 +1,69 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molweave.data.sampler import bucketed_batches, fitting_pieces
+from molweave.data.sampler import fitting_pieces, random_batches, sorted_batches
 from molweave.methods import apply
 from molweave.training import finetune
+
+SIZES = np.random.default_rng(0).integers(5, 80, size=1003)
 
 
 @given(
     sizes=st.lists(st.integers(1, 60), max_size=300),
     batch_size=st.integers(1, 40),
-    shuffle=st.booleans(),
     epoch=st.integers(0, 3),
 )
-def test_every_position_is_in_exactly_one_batch(sizes, batch_size, shuffle, epoch):
-    batches = bucketed_batches(sizes, batch_size, shuffle=shuffle, seed=7, epoch=epoch)
-    counts = [len(batch) for batch in batches]
-    found = np.concatenate(batches) if batches else np.array([], dtype=int)
-    assert sorted(found.tolist()) == list(range(len(sizes)))
-    assert all(0 < count <= batch_size for count in counts)
-    assert not counts or max(counts) - min(counts) <= 1
-    assert len(batches) == -(-len(sizes) // batch_size)
+def test_every_position_is_in_exactly_one_batch(sizes, batch_size, epoch):
+    for batches in (
+        random_batches(sizes, batch_size, seed=7, epoch=epoch),
+        sorted_batches(sizes, batch_size),
+    ):
+        counts = [len(batch) for batch in batches]
+        found = np.concatenate(batches) if batches else np.array([], dtype=int)
+        assert sorted(found.tolist()) == list(range(len(sizes)))
+        assert all(0 < count <= batch_size for count in counts)
+        assert not counts or max(counts) - min(counts) <= 1
+        assert len(batches) == -(-len(sizes) // batch_size)
 
 
-def _run(**changes):
-    sizes = np.random.default_rng(0).integers(5, 80, size=1003)
-    options = {"shuffle": True, "seed": 1, "epoch": 0, **changes}
-    return [batch.tolist() for batch in bucketed_batches(sizes, 32, **options)]
+def _run(seed=1, epoch=0):
+    return [batch.tolist() for batch in random_batches(SIZES, 32, seed=seed, epoch=epoch)]
 
 
-def test_batches_depend_on_seed_and_epoch_only():
+def test_random_batches_depend_on_seed_and_epoch_only():
     assert _run() == _run()
     assert _run() != _run(epoch=1)
     assert _run() != _run(seed=2)
     assert _run(seed=1, epoch=2) != _run(seed=2, epoch=1)
 
 
-def test_not_shuffled_means_ascending_size_whatever_the_seed():
-    sizes = np.array([9, 3, 3, 7, 1])
-    batches = bucketed_batches(sizes, 2, shuffle=False, seed=5, epoch=5)
-    assert np.concatenate(batches).tolist() == [4, 1, 2, 3, 0]
-
-
-def test_molecules_of_a_batch_have_similar_sizes_but_batches_come_in_random_order():
-    sizes = np.random.default_rng(0).integers(5, 80, size=3200)
-    batches = bucketed_batches(sizes, 32, shuffle=True, seed=0, epoch=0)
-    within = np.mean([np.std(sizes[batch]) for batch in batches])
-    assert within < 0.15 * np.std(sizes)
-    means = np.array([sizes[batch].mean() for batch in batches])
-    assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+def test_a_random_batch_is_a_sample_of_all_sizes_in_ascending_order():
+    batches = [SIZES[batch] for batch in _run()]
+    assert all((np.diff(sizes) >= 0).all() for sizes in batches)
+    spread = np.std([sizes.mean() for sizes in batches])
+    assert spread == pytest.approx(np.std(SIZES) / 32**0.5, rel=0.4)
 
 
 def test_an_epoch_mixes_molecules_beyond_their_neighbours():
-    first, second = _run(epoch=0), _run(epoch=1)
-    together = {frozenset(batch) for batch in first} & {frozenset(batch) for batch in second}
-    assert not together
+    mates = [
+        {pair for batch in _run(epoch=epoch) for pair in combinations(sorted(batch), 2)}
+        for epoch in (0, 1)
+    ]
+    assert len(mates[0] & mates[1]) < 0.1 * len(mates[0])
+
+
+def test_sorted_batches_ascend_and_keep_the_order_of_equal_sizes():
+    batches = sorted_batches([9, 3, 3, 7, 1], 2)
+    assert np.concatenate(batches).tolist() == [4, 1, 2, 3, 0]
 
 
 def test_batch_size_below_one():
     with pytest.raises(ValueError, match="at least 1"):
-        bucketed_batches([1, 2], 0, shuffle=False, seed=0, epoch=0)
+        random_batches([1, 2], 0, seed=0, epoch=0)
 
 
 def test_pieces_of_a_batch_fit_and_hold_every_molecule():

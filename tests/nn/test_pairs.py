@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_batch
 
-from molweave.nn.pairs import pad_pairs, runs
+from molweave.nn.pairs import SPARE, pad_pairs, runs
 
 SMILES = ("CCO", "C", "CC(=O)Oc1ccccc1C(=O)O", "CCN.Cl")
 
@@ -45,4 +45,12 @@ def test_runs_take_every_molecule_once_and_keep_to_the_budget(sizes, budget):
         assert len(part) == 1 or len(part) * max(part) ** 2 <= budget
         if number:
             longer = [*sizes[found[number - 1]], part[0]]
-            assert len(longer) * max(longer) ** 2 > budget
+            padded = len(longer) * max(longer) ** 2
+            wasted = padded - sum(size**2 for size in longer)
+            assert padded > budget or wasted > SPARE + 0.25 * sum(size**2 for size in longer)
+
+
+def test_a_run_ends_before_padding_costs_more_than_another_run():
+    small, large = [8] * 20, [60] * 3
+    assert list(runs(small + large, 10**9)) == [slice(0, 20), slice(20, 23)]
+    assert list(runs([20, 21, 22, 23, 24] * 12, 10**9)) == [slice(0, 60)]

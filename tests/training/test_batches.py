@@ -64,14 +64,9 @@ def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit):
 
 
 @pytest.mark.parametrize(
-    ("method", "sizes", "alike"),
-    [
-        ("moleblend", SIZES["moleblend"], True),
-        ("mmsa", {"graph_width": 8}, False),
-        ("dmmrl", SIZES["dmmrl"], False),
-    ],
+    ("method", "sizes"), [("mmsa", {"graph_width": 8}), ("moleblend", SIZES["moleblend"])]
 )
-def test_batches_are_of_one_size_only_where_the_network_pads(monkeypatch, method, sizes, alike):
+def test_a_batch_is_a_random_sample_in_ascending_size(monkeypatch, method, sizes):
     """Batch normalisation in training has to see what it will be evaluated on."""
     trainer = captured_trainer(
         monkeypatch,
@@ -82,7 +77,8 @@ def test_batches_are_of_one_size_only_where_the_network_pads(monkeypatch, method
     )
     batches = trainer._batches(0)
     assert sorted(np.concatenate(batches)) == sorted(trainer.split.train)
-    spread = np.mean([np.ptp(trainer.sizes[batch]) for batch in batches])
+    found = [trainer.sizes[batch] for batch in batches]
+    assert all((np.diff(some) >= 0).all() for some in found)
     everything = np.ptp(trainer.sizes[trainer.split.train])
     assert len(batches) > 2
-    assert spread < 0.6 * everything if alike else spread > 0.7 * everything
+    assert np.mean([np.ptp(some) for some in found]) > 0.7 * everything

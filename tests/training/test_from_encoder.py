@@ -200,7 +200,7 @@ def test_a_resume_from_other_weights_is_refused(encoder, tmp_path):
         fit(encoder, checkpoint=place, events=Stop())
     other = write_tiny(tmp_path / "tiny", half=False)
     for changes in ({"pretrained": other}, {"pretrained": encoder, "freeze": True}):
-        with pytest.raises(UserError, match="a run with other data or settings"):
+        with pytest.raises(UserError, match="the checkpoint of another run: "):
             fit(checkpoint=place, resume=True, **changes)
     moved = tmp_path / "moved"
     moved.symlink_to(encoder)

@@ -112,7 +112,7 @@ def test_a_member_that_had_stopped_early_is_not_trained_further(tmp_path, monkey
 )
 def test_a_resume_with_other_settings_or_data_is_refused(tmp_path, changes):
     interrupted(tmp_path, 0, 1)
-    with pytest.raises(UserError, match="a run with other data or settings"):
+    with pytest.raises(UserError, match="the checkpoint of another run: "):
         fit(tmp_path, resume=True, **changes)
     assert same_weights(fit(tmp_path, resume=True).model, fit().model)
 
@@ -144,7 +144,9 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         begin(0, False, InterruptAt(0, 1))
-    with pytest.raises(UserError, match="a run with other data or settings"):
+    with pytest.raises(
+        UserError, match=r"the checkpoint of another run: data\.coordinates_sha256 was "
+    ):
         begin(0.5, True)
     record = begin(0, True).model.spec.record
     assert len(record["data"]["coordinates_sha256"]) == 64

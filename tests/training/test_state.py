@@ -24,7 +24,7 @@ class Killed(BaseException):
     """What no handler of errors sees, like a kill."""
 
 
-def state(epoch: int, fingerprint: str = "f") -> TrainState:
+def state(epoch: int, **identity: object) -> TrainState:
     return TrainState(
         epoch=epoch,
         tensors={
@@ -34,16 +34,16 @@ def state(epoch: int, fingerprint: str = "f") -> TrainState:
         best_score=-0.5,
         best_epoch=epoch - 1,
         history=[{"loss": 1 / 3}, {"loss": float("nan")}],
-        fingerprint=fingerprint,
+        identity=identity,
     )
 
 
 def test_round_trip(tmp_path):
     folder = tmp_path / "deep" / "member-0"
-    assert load_state(folder, "f") is None
+    assert load_state(folder, {}) is None
     written = state(3)
     save_state(written, folder)
-    found = load_state(folder, "f")
+    found = load_state(folder, {})
     assert found is not None
     assert (found.epoch, found.best_score, found.best_epoch) == (3, -0.5, 2)
     assert found.history[0] == {"loss": 1 / 3}
@@ -58,15 +58,17 @@ def test_round_trip(tmp_path):
 def test_no_score_yet_and_none_that_counts(tmp_path):
     for score in (None, float("-inf")):
         save_state(TrainState(best_score=score), tmp_path / "s")
-        found = load_state(tmp_path / "s", "")
+        found = load_state(tmp_path / "s", {})
         assert found is not None
         assert found.best_score == score
 
 
 def test_another_run_is_refused(tmp_path):
-    save_state(state(1, "this"), tmp_path / "s")
-    with pytest.raises(UserError, match="a run with other data or settings; resume with the same"):
-        load_state(tmp_path / "s", "that")
+    save_state(state(1, data="a", seed=1), tmp_path / "s")
+    with pytest.raises(UserError, match=r"another run: seed was 1, is 2; use the same command as"):
+        load_state(tmp_path / "s", {"data": "a", "seed": 2})
+    found = load_state(tmp_path / "s", {"data": "a", "seed": 1})
+    assert found is not None
 
 
 def killed_at(call: int, monkeypatch) -> None:
@@ -101,13 +103,13 @@ def test_a_kill_leaves_the_old_state_or_the_new_one(tmp_path, monkeypatch, first
                 pass
             else:
                 latest = epoch
-        found = load_state(folder, "f")
+        found = load_state(folder, {})
         assert found is not None
         assert latest <= found.epoch <= epoch
         assert found.tensors["model"]["a"].unique().tolist() == [found.epoch]
         latest = found.epoch
     save_state(state(4), folder)
-    assert load_state(folder, "f").epoch == 4
+    assert load_state(folder, {}).epoch == 4
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
@@ -119,7 +121,7 @@ def test_a_kill_between_the_renamings_leaves_the_old_state_beside(tmp_path, monk
         with pytest.raises(Killed):
             save_state(state(2), folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.new", "s.old"]
-    assert load_state(folder, "f").epoch == 1
+    assert load_state(folder, {}).epoch == 1
 
 
 def test_a_half_written_state_does_not_count(tmp_path, monkeypatch):
@@ -130,7 +132,7 @@ def test_a_half_written_state_does_not_count(tmp_path, monkeypatch):
         with pytest.raises(Killed):
             save_state(state(2), folder)
     assert (tmp_path / "s.new" / "model.safetensors").exists()
-    assert load_state(folder, "f").epoch == 1
+    assert load_state(folder, {}).epoch == 1
 
 
 @pytest.mark.parametrize("name", ["state.json", "model.safetensors"])
@@ -140,7 +142,7 @@ def test_a_damaged_state_is_explained(tmp_path, name):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match=r"is damaged .* start afresh with --overwrite"):
-        load_state(folder, "f")
+        load_state(folder, {})
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
@@ -159,7 +161,7 @@ def test_a_full_disk_leaves_the_old_state(tmp_path, monkeypatch):
     monkeypatch.setattr("molweave.training.state.save_file", full)
     with pytest.raises(UserError, match="No space left on device; make room"):
         save_state(state(2), folder)
-    assert load_state(folder, "f").epoch == 1
+    assert load_state(folder, {}).epoch == 1
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 

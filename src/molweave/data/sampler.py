@@ -1,30 +1,26 @@
-"""Batches of molecules of similar size, so that little padding is computed."""
+"""Which molecules make up a batch."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-_WINDOW = 16
+Sizes = Sequence[int] | np.ndarray
 
 
-def bucketed_batches(
-    sizes: Sequence[int] | np.ndarray, batch_size: int, *, shuffle: bool, seed: int, epoch: int
-) -> list[np.ndarray]:
-    """Cut positions into batches; every position is in exactly one.
+def random_batches(sizes: Sizes, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """Cut positions into random batches for training; every position is in exactly one.
 
-    Batch sizes differ by at most one, so no epoch ends in a batch of one molecule.
-
-    Shuffled: the positions are permuted, sorted by size within windows of 16 batches, cut into
-    batches, and the batches are permuted; all of it a function of ``(seed, epoch)`` only. Not
-    shuffled: ascending size, equal sizes in input order; ``seed`` and ``epoch`` have no effect.
+    Batch sizes differ by at most one, so no epoch ends in a batch of one molecule. A batch is a
+    random sample: one of molecules of similar size would have a gradient, and statistics of batch
+    normalisation, of that size. Within a batch the molecules come in ascending size, so that a
+    network that pads can put similar ones together.
 
     Args:
         sizes: number of atoms (or any cost) of each molecule.
         batch_size: largest number of molecules in a batch, at least 1.
-        shuffle: for training.
         seed: of the run, not negative.
-        epoch: 0, 1, 2, ...
+        epoch: 0, 1, 2, ...; another order in each.
 
     Returns:
         int64 arrays of positions.
@@ -32,21 +28,25 @@ def bucketed_batches(
     Raises:
         ValueError: ``batch_size`` is below 1.
     """
+    sizes = np.asarray(sizes)
+    order = np.random.default_rng([seed, epoch]).permutation(len(sizes))
+    return [batch[np.argsort(sizes[batch], kind="stable")] for batch in _cut(order, batch_size)]
+
+
+def sorted_batches(sizes: Sizes, batch_size: int) -> list[np.ndarray]:
+    """Cut positions into batches of similar size for evaluation, so that little is padded.
+
+    In ascending size, equal sizes in input order; else as `random_batches`.
+    """
+    return _cut(np.argsort(np.asarray(sizes), kind="stable"), batch_size)
+
+
+def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    sizes = np.asarray(sizes)
-    count = math.ceil(len(sizes) / batch_size)
-    if not count:
-        return []
-    edges = np.arange(1, count) * len(sizes) // count
-    if not shuffle:
-        return np.split(np.argsort(sizes, kind="stable"), edges)
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(sizes))
-    windows = np.split(order, edges[_WINDOW - 1 :: _WINDOW])
-    order = np.concatenate([window[np.argsort(sizes[window], kind="stable")] for window in windows])
-    batches = np.split(order, edges)
-    return [batches[index] for index in rng.permutation(count)]
+    count = math.ceil(len(order) / batch_size)
+    edges = np.arange(1, count) * len(order) // max(count, 1)
+    return np.split(order, edges) if count else []
 
 
 def fitting_pieces(batch: np.ndarray, sizes: np.ndarray, most_pairs: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from molweave.data.dataset import Dataset
-from molweave.data.sampler import bucketed_batches, fitting_pieces
+from molweave.data.sampler import fitting_pieces, sorted_batches
 from molweave.methods.property_model import Network
 
 _MOST_PAIRS = 128 * 150**2
@@ -58,7 +58,7 @@ def apply_members(
         for member in members:
             member.eval()
         sizes = dataset.sizes
-        batches = bucketed_batches(sizes, batch_size, shuffle=False, seed=0, epoch=0)
+        batches = sorted_batches(sizes, batch_size)
         pieces = (fitting_pieces(batch, sizes, _MOST_PAIRS) for batch in batches)
         for indices in itertools.chain.from_iterable(pieces):
             batch = dataset.batch(indices).to(torch.device(device))

@@ -63,9 +63,9 @@ class Method(nn.Module, ABC):
 
     Attributes:
         name: in `molweave.methods.METHODS`.
-        pads: whether training is to take molecules of similar size together, because a batch costs
-            as much as if all were as large as its largest. Such batches are no random sample: not
-            with batch normalisation, whose statistics in evaluation are those of all sizes.
+        pads: whether pre-training is to take molecules of similar size together, because a batch
+            costs as much as if all were as large as its largest. Not with batch normalisation,
+            whose statistics in evaluation are those of all sizes.
         spatial_terms: loss terms and scores that only coordinates give a value.
         modalities: what `encode` reads.
         predicts: what only `objectives` read.

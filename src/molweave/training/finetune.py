@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from molweave.data.batch import Batch
 from molweave.data.dataset import Dataset
-from molweave.data.sampler import bucketed_batches, fitting_pieces
+from molweave.data.sampler import fitting_pieces, random_batches
 from molweave.data.splits import Split
 from molweave.data.targets import Task
 from molweave.errors import UserError
@@ -162,7 +163,7 @@ class Trainer:
         seed: int,
         device: str = "auto",
         checkpoint: Path | None = None,
-        fingerprint: str = "",
+        identity: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
         """Prepare to train ``model`` on the training part of ``split``.
@@ -176,7 +177,7 @@ class Trainer:
             seed: of batches, dropout and sampling.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             checkpoint: folder of the resumable state; None for none.
-            fingerprint: names the run, see `TrainState`.
+            identity: names the run, see `TrainState`.
             resume: go on from the state in ``checkpoint``, where there is one.
         """
         self.dataset, self.split, self.config, self.seed = dataset, split, config, seed
@@ -188,19 +189,13 @@ class Trainer:
             TrainingStep(self.model), make_optimizer(self.model, config, self.model.depths())
         )
         self.average = WeightAverage(self.model, config.average)
-        self.state = TrainState(fingerprint=fingerprint)
+        self.state = TrainState(identity=dict(identity or {}))
         self.sizes = dataset.sizes
         self.steps_per_epoch = len(self._batches(0))
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         sizes = self.sizes[self.split.train]
-        batches = bucketed_batches(
-            sizes if self.model.method.pads else np.zeros_like(sizes),
-            self.config.batch_size,
-            shuffle=True,
-            seed=self.seed,
-            epoch=epoch,
-        )
+        batches = random_batches(sizes, self.config.batch_size, seed=self.seed, epoch=epoch)
         return [self.split.train[batch] for batch in batches]
 
     def run(self, on_epoch: OnEpoch | None = None) -> Fit:
@@ -331,7 +326,7 @@ class Trainer:
         if self.checkpoint is not None and not self.resume:
             remove_state(self.checkpoint)
         elif self.checkpoint is not None:
-            found = load_state(self.checkpoint, self.state.fingerprint)
+            found = load_state(self.checkpoint, self.state.identity)
         if found is None:
             return
         self.state = found

@@ -32,7 +32,7 @@ from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric,
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.probe import embed_dataset, probe
-from molweave.training.record import fingerprint, make_spec
+from molweave.training.record import identity, make_spec
 from molweave.training.seed import seed_everything
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state, remove_states
@@ -316,7 +316,7 @@ def _fit_member(
         seed=seed,
         device=options.device,
         checkpoint=checkpoint / f"member-{number}" if checkpoint else None,
-        fingerprint=fingerprint(spec, seed),
+        identity=identity(spec, seed),
         resume=resume,
     )
     fit = trainer.run(lambda epoch: events.epoch(number, epoch))

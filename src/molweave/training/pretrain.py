@@ -12,7 +12,6 @@ from torch import distributed, nn
 
 from molweave.data.batch import Batch
 from molweave.data.feed import Feed
-from molweave.data.manifest import changed_values
 from molweave.data.shards import ShardedCorpus
 from molweave.errors import UserError
 from molweave.methods.base import Method, add_up
@@ -24,6 +23,7 @@ from molweave.training.seed import seed_everything
 from molweave.training.state import (
     load_folder,
     optimizer_tensors,
+    refuse_other_run,
     remove_state,
     restore_optimizer,
     save_folder,
@@ -344,10 +344,10 @@ class Pretrainer:
                 remove_state(self.checkpoint)
         elif self.checkpoint is not None:
             found = load_folder(self.checkpoint)
-        if found is None:
+        if found is None or self.checkpoint is None:
             return
         plain, tensors = found
-        _check_identity(plain["identity"], self.identity, self.checkpoint)
+        refuse_other_run(self.checkpoint, plain["identity"], self.identity)
         self.state = _State(plain["step"], plain["seconds"], plain["history"])
         self.method.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
@@ -373,14 +373,3 @@ def _compile(method: Method) -> None:
         raise UserError(f"{method.name} has no layers that gain from compile; leave it out")
     for part in parts:
         part.compile(dynamic=True)
-
-
-def _check_identity(
-    before: Mapping[str, Any], now: Mapping[str, Any], checkpoint: Path | None
-) -> None:
-    """Refuse to go on with another corpus, network, recipe or number of processes."""
-    if changed := changed_values(before, now):
-        raise UserError(
-            f"{checkpoint} is the checkpoint of another run: {'; '.join(changed)}; use the same "
-            "command as before, or start afresh with --overwrite"
-        )

@@ -1,11 +1,11 @@
 """What a fitted model says of itself: how it was made, from what, and which run it was."""
 
-import hashlib
 import json
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -79,14 +79,23 @@ def _origin(options: FitOptions, encoder: PretrainedEncoder | None) -> dict[str,
     return {"name": name, "sha256": encoder.sha256, "frozen": options.freeze}
 
 
-def fingerprint(spec: ModelSpec, seed: int) -> str:
-    """Names a run: what it learns, from which data, how and with which seed."""
+def identity(spec: ModelSpec, seed: int) -> dict[str, Any]:
+    """What must not change between a run and its resumption, by name; plain values.
+
+    That is what it learns, from which data, how, and with which seed.
+    """
     plain = replace(spec, record={}).to_json()
-    record = {name: spec.record[name] for name in ("training", "seed")}
-    record["coordinates"] = spec.record["data"]["coordinates_sha256"]
-    record |= {"data": spec.record["data"]["sha256"], "split": spec.record["split"]["sha256"]}
-    origin = spec.record["pretrained"] or {}
-    record |= {"pretrained": origin.get("sha256"), "frozen": origin.get("frozen")}
-    record["training"] = {**record["training"], "max_minutes": 0}
-    text = json.dumps([plain, record, seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    record, origin = spec.record, spec.record["pretrained"] or {}
+    named = {
+        "seed": seed,
+        "data.sha256": record["data"]["sha256"],
+        "data.coordinates_sha256": record["data"]["coordinates_sha256"],
+        "split.sha256": record["split"]["sha256"],
+        "pretrained.sha256": origin.get("sha256"),
+        "pretrained.frozen": origin.get("frozen"),
+        **{f"method.{name}": value for name, value in plain.pop("method_config").items()},
+        **{f"training.{name}": value for name, value in record["training"].items()},
+        "training.max_minutes": None,
+        **plain,
+    }
+    return dict(json.loads(json.dumps(named)))

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from molweave.data.manifest import changed_values
 from molweave.errors import UserError
 from molweave.shapes import Tensor
 
@@ -28,8 +29,8 @@ class TrainState:
         gain_epoch: the first epoch that reached it; patience counts from there.
         history: one mapping per epoch: losses, scores, seconds.
         precision: what 16-bit training scales its gradients by; empty for other precisions.
-        fingerprint: names the data, configuration and seed of the run; a state of another run is
-            refused.
+        identity: names the data, configuration and seed of the run by plain values; a state of
+            another run is refused.
     """
 
     epoch: int = 0
@@ -39,7 +40,7 @@ class TrainState:
     gain_epoch: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
     precision: dict[str, Any] = field(default_factory=dict)
-    fingerprint: str = ""
+    identity: dict[str, Any] = field(default_factory=dict)
 
 
 def save_state(state: TrainState, folder: Path) -> None:
@@ -51,12 +52,12 @@ def save_state(state: TrainState, folder: Path) -> None:
         "gain_epoch": state.gain_epoch,
         "history": state.history,
         "precision": state.precision,
-        "fingerprint": state.fingerprint,
+        "identity": state.identity,
     }
     save_folder(plain, state.tensors, folder)
 
 
-def load_state(folder: Path, fingerprint: str) -> TrainState | None:
+def load_state(folder: Path, identity: Mapping[str, Any]) -> TrainState | None:
     """The state in ``folder``; None where there is none.
 
     Raises:
@@ -66,12 +67,21 @@ def load_state(folder: Path, fingerprint: str) -> TrainState | None:
     if found is None:
         return None
     plain, tensors = found
-    if plain["fingerprint"] != fingerprint:
-        raise UserError(
-            f"{folder} is the checkpoint of a run with other data or settings; resume with the "
-            "same command as before, or start afresh with --overwrite"
-        )
+    refuse_other_run(folder, plain.get("identity", {}), identity)
     return TrainState(**{**plain, "tensors": tensors})
+
+
+def refuse_other_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other data or settings than the run of a checkpoint had.
+
+    Raises:
+        UserError: names everything that is different.
+    """
+    if changed := changed_values(before, now):
+        raise UserError(
+            f"{folder} is the checkpoint of another run: {'; '.join(changed)}; use the same "
+            "command as before, or start afresh with --overwrite"
+        )
 
 
 def save_folder(
