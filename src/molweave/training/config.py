@@ -103,7 +103,7 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ("dmmrl", PROBE): _PROBE,
     ("mmsa", "small"): TrainConfig(epochs=60, batch_size=32),
     ("mmsa", "paper"): TrainConfig(epochs=100, batch_size=32, optimizer="adam", weight_decay=0.0),
-    ("mmsa", FINETUNE): TrainConfig(epochs=60, batch_size=32),
+    ("mmsa", FINETUNE): TrainConfig(epochs=60, batch_size=32, learning_rate=3e-4),
     ("mmsa", PROBE): _PROBE,
     ("moleblend", "small"): TrainConfig(epochs=40, batch_size=32, learning_rate=3e-4),
     ("moleblend", "base"): TrainConfig(epochs=40, batch_size=32, learning_rate=1e-4),
