@@ -23,16 +23,13 @@ import numpy as np
 import torch
 from moleculenet import HERE, add_places, check_known, code_version, names
 from rows import append_row, read_rows
+from single import read_set
 
-from molweave.chem.read import open_table
-from molweave.chem.standardize import Standardizer
-from molweave.data.given_splits import split_from_file
 from molweave.data.moleculenet import BENCHMARK_SETS, find_dataset
 from molweave.encoder import Encoder
 from molweave.errors import UserError
 from molweave.metrics import METRICS, evaluate
 from molweave.pretraining import pretrain
-from molweave.training.table import read_training_table
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Strengths of the ridge tried, per training molecule; the inverse of C of the regression."""
@@ -114,12 +111,8 @@ def last_values(history: Path, columns: Sequence[str]) -> dict[str, str]:
 def probe(encoder: Encoder, dataset: str, data: Path | None, splits: Path) -> float:
     """Test score of the best linear model of an embedding, the mean over the tasks."""
     known = BENCHMARK_SETS[dataset]
-    table = read_training_table(
-        open_table(find_dataset(known.name, data)), known.targets, Standardizer()
-    )
-    split = split_from_file(
-        splits / known.file, table.molecules, column="scaffold", keep_copies=True
-    )
+    place = find_dataset(known.name, data)
+    _, table, split = read_set(known, place, splits / known.file, "scaffold")
     vectors = encoder.embed([molecule.canonical for molecule in table.molecules])
     train = vectors[split.train]
     vectors = (vectors - train.mean(axis=0)) / np.maximum(train.std(axis=0), 1e-6)
@@ -171,29 +164,31 @@ def measure(variant: str, arguments: argparse.Namespace) -> dict[str, str]:
             training={"epochs": arguments.epochs, "valid_molecules": 1000},
             device=arguments.device,
         )
-        row = {"variant": variant, **last_values(out / "history.csv", study.logged)}
-        seconds = last_values(out / "history.csv", ["seconds"])
+        row = {"variant": variant, **last_values(out / "history.csv", [*study.logged, "seconds"])}
         for name, changes in study.reads.items():
             encoder = Encoder.from_pretrained(
                 out, device=arguments.device, workers=arguments.threads, **changes
             )
             for dataset in arguments.datasets:
                 score = probe(encoder, dataset, arguments.data, arguments.splits)
-                row[f"{dataset} {name}".strip()] = f"{score:.4f}"
-    return {
-        **row,
-        **seconds,
+                row[_probe_name(dataset, name)] = f"{score:.4f}"
+    row |= {
         "version": code_version(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command_of(variant, arguments),
     }
+    return {name: row[name] for name in columns(arguments)}
 
 
 def columns(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Those of the file of results."""
     study = STUDIES[arguments.method]
-    probes = [f"{d} {name}".strip() for name in study.reads for d in arguments.datasets]
+    probes = [_probe_name(dataset, name) for name in study.reads for dataset in arguments.datasets]
     return ("variant", *study.logged, *probes, "seconds", "version", "date", "command")
+
+
+def _probe_name(dataset: str, reads: str) -> str:
+    return f"{dataset} {reads}".strip()
 
 
 def command_of(variant: str, arguments: argparse.Namespace) -> str:

@@ -11,11 +11,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timing import Clock, choose, describe_device, now
 
 from molweave.data.given_splits import split_from_file
 from molweave.data.moleculenet import BENCHMARK_SETS, BenchmarkSet, find_dataset
+
+if TYPE_CHECKING:
+    from molweave.chem.table import Table
+    from molweave.data.splits import Split
+    from molweave.training.table import TrainingTable
 
 NETWORKS = ("dmmrl", "moleblend", "mmsa")
 
@@ -112,19 +118,29 @@ def measure(job: Job, known: BenchmarkSet, table: Path, split_file: Path) -> Out
     )
 
 
+def read_set(
+    known: BenchmarkSet, path: Path, split_file: Path, column: str
+) -> tuple["Table", "TrainingTable", "Split"]:
+    """A data set as it is measured: the table, its usable molecules, and a column of a split."""
+    from molweave.chem.read import open_table
+    from molweave.chem.standardize import Standardizer
+    from molweave.training.table import read_training_table
+
+    table = open_table(path)
+    data = read_training_table(table, known.targets, Standardizer())
+    split = split_from_file(split_file, data.molecules, column=column, keep_copies=True)
+    return table, data, split
+
+
 _Result = tuple[dict[str, float], float, float, str]
 
 
 def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
     from baselines import BASELINES, fit_baseline
 
-    from molweave.chem.read import open_table
-    from molweave.chem.standardize import Standardizer
     from molweave.metrics import evaluate
-    from molweave.training.table import read_training_table
 
-    data = read_training_table(open_table(path), known.targets, Standardizer())
-    split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
+    _, data, split = read_set(known, path, split_file, job.split)
     fit = fit_baseline(
         BASELINES[job.model],
         data.molecules,
@@ -145,13 +161,10 @@ def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -
 def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
     import torch
 
-    from molweave.chem.read import open_table
-    from molweave.chem.standardize import Standardizer
     from molweave.data.dataset import Dataset, Featurizer, make_modalities
     from molweave.methods.apply import apply_members
     from molweave.training.options import FitOptions
     from molweave.training.pipeline import fit_table
-    from molweave.training.table import read_training_table
 
     torch.set_num_threads(job.threads)
     options = FitOptions(
@@ -168,9 +181,7 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
         workers=job.threads,
     )
     clock = Clock()
-    table = open_table(path)
-    data = read_training_table(table, known.targets, Standardizer(options.standardize))
-    split = split_from_file(split_file, data.molecules, column=job.split, keep_copies=True)
+    table, _, split = read_set(known, path, split_file, job.split)
     result = fit_table(table, known.targets, options, split=split, events=clock)
     mean = result.scores["mean"]
     scores = {name: float(mean[name][known.metric] or "nan") for name in ("valid", "test")}

@@ -49,6 +49,7 @@ MODELS = {
 }
 DIGITS = 3
 EMPTY = "–"
+NOTHING = "No results yet.\n"
 
 _MARKED = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results:\2 -->)", re.DOTALL)
 
@@ -88,7 +89,7 @@ def model_name(row: Row) -> str:
 def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[Row], str]) -> str:
     """Mean and standard deviation of the test score per model and data set; best in bold."""
     if not rows:
-        return "No results yet.\n"
+        return NOTHING
     datasets = tuple(datasets)
     models = sorted({name(row): _rank(row) for row in rows}.items(), key=lambda item: item[1])
     cells: dict[tuple[str, str], list[float]] = {}
@@ -110,7 +111,7 @@ def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[R
 def ablation_table(rows: Sequence[Row]) -> str:
     """The ablations, the full model first, with the mean difference to it in brackets."""
     if not rows:
-        return "No results yet.\n"
+        return NOTHING
     datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
     labels = list(dict.fromkeys(row["preset"] for row in rows))
     labels.sort(key=lambda label: not label.endswith(":full"))
@@ -148,7 +149,7 @@ def gain_table(rows: Sequence[Row]) -> str:
     the row from scratch with the same words in the column preset, or else over any.
     """
     if not rows:
-        return "No results yet.\n"
+        return NOTHING
     datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
     scratch: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in rows:
@@ -188,12 +189,19 @@ def _gain_cell(gains: Sequence[float], dataset: str) -> str:
     return f"{'−' if mean < 0 else '+'}{abs(mean):.1f} {'points' if greater else '%'}"
 
 
+def _read_any(path: Path) -> list[dict[str, str]]:
+    """The rows of a file with columns of its own; none where it does not exist."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def probes_table(path: Path) -> str:
     """Linear probes (one line per code and modality) and retrieval (one per pair) of a model."""
-    if not path.exists():
-        return "No results yet.\n"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = _read_any(path)
+    if not rows:
+        return NOTHING
     blocks = []
     for model in dict.fromkeys((row["model"], row["dataset"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["dataset"]) == model]
@@ -219,10 +227,9 @@ def _pivot(rows: Sequence[Mapping[str, str]]) -> str:
 
 def throughput_table(path: Path) -> str:
     """Molecules a second of one process and the share of every part of its work."""
-    if not path.exists():
-        return "No results yet.\n"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = _read_any(path)
+    if not rows:
+        return NOTHING
     shares = ("drawing", "featurizing", "network")
     head = ["model", "does", "device", "molecules/s", *shares, "GFLOP a molecule", "TFLOP/s"]
     lines = [_line(head), _line(["---"] * len(head))]
@@ -238,10 +245,9 @@ def throughput_table(path: Path) -> str:
 
 def pretraining_table(path: Path) -> str:
     """Every variant of a pre-training: the end of its log, and probes of what it learnt."""
-    if not path.exists():
-        return "No results yet.\n"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = _read_any(path)
+    if not rows:
+        return NOTHING
     names = list(rows[0])
     measured = names[1 : names.index("seconds")]
     lines = [_line(["variant", *map(_measure_title, measured)])]

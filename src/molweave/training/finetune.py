@@ -31,7 +31,6 @@ from molweave.training.state import (
     TrainState,
     load_state,
     optimizer_tensors,
-    remove_state,
     restore_optimizer,
     save_state,
 )
@@ -322,11 +321,9 @@ class Trainer:
         save_state(self.state, self.checkpoint)
 
     def _resume(self) -> None:
-        found = None
-        if self.checkpoint is not None and not self.resume:
-            remove_state(self.checkpoint)
-        elif self.checkpoint is not None:
-            found = load_state(self.checkpoint, self.state.identity)
+        if self.checkpoint is None or not self.resume:
+            return
+        found = load_state(self.checkpoint, self.state.identity)
         if found is None:
             return
         self.state = found

@@ -338,13 +338,14 @@ class Pretrainer:
         save_folder(plain, tensors, self.checkpoint)
 
     def _resume(self) -> None:
-        found = None
-        if self.checkpoint is not None and not self.resume:
+        if self.checkpoint is None:
+            return
+        if not self.resume:
             if self.fabric.global_rank == 0:
                 remove_state(self.checkpoint)
-        elif self.checkpoint is not None:
-            found = load_folder(self.checkpoint)
-        if found is None or self.checkpoint is None:
+            return
+        found = load_folder(self.checkpoint)
+        if found is None:
             return
         plain, tensors = found
         refuse_other_run(self.checkpoint, plain["identity"], self.identity)
