@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from molweave.data.targets import Task
 from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member, write_model
 from molweave.methods.config import to_plain
 from molweave.methods.dmmrl_config import DMMRLConfig
+from molweave.training import finetune
 
 torch.set_num_threads(1)  # so small that a second thread only waits
 
@@ -143,3 +145,10 @@ def untrained(
     folder.mkdir(parents=True)
     write_model(FittedModel(spec, tuple(build_member(spec) for _ in range(members))), folder)
     return Predictor.load(folder, device="cpu", workers=1)
+
+
+def fake_clock(monkeypatch, seconds: float) -> None:
+    """Every look of the training loop at the clock takes this long."""
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) * seconds)
+    monkeypatch.setattr(finetune, "time", clock)

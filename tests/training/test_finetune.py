@@ -1,13 +1,11 @@
 """The loop: which epoch is kept, when it ends, what it minimises."""
 
 import math
-from itertools import count
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from fits import SPLIT, frame, options
+from fits import SPLIT, fake_clock, frame, options
 from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score, root_mean_squared_error
 
 from molweave.chem.read import table_from_frame
@@ -134,13 +132,6 @@ def test_early_stopping(monkeypatch, patience, scores, trained, best, stopped):
     scripted(monkeypatch, scores)
     (done,) = fit(training={"epochs": 8, "patience": patience}).fits
     assert (len(done.history), done.best_epoch, done.stopped) == (trained, best, stopped)
-
-
-def fake_clock(monkeypatch, seconds: float) -> None:
-    """Every look at the clock takes this long."""
-    ticks = count()
-    clock = SimpleNamespace(monotonic=lambda: next(ticks) * seconds)
-    monkeypatch.setattr(finetune, "time", clock)
 
 
 def test_a_time_limit_ends_training_with_the_best_epoch_so_far(monkeypatch):

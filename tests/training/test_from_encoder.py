@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from encoders import tiny_encoder, write_tiny
-from fits import SPLIT, frame, same_weights, weights
+from fits import SPLIT, fake_clock, frame, same_weights, weights
 
 from molweave import Predictor, UserError
 from molweave.chem.read import table_from_frame
 from molweave.events import Events
 from molweave.methods import METHODS
 from molweave.methods.moleblend import MoleBLEND
-from molweave.training import pipeline
+from molweave.training import ensemble, pipeline
 from molweave.training.config import TRAIN_PRESETS
 from molweave.training.finetune import Trainer
 from molweave.training.options import FitOptions
@@ -111,7 +111,7 @@ def test_a_frozen_encoder_stays_and_its_head_is_trained_as_if_nothing_were_cache
     for name, value in part(frozen, "method").items():
         np.testing.assert_allclose(value, still[name], atol=1e-8)
 
-    build = pipeline.build_member
+    build = ensemble.build_member
 
     def build_frozen(spec, **more):
         member = build(spec, **more)
@@ -123,8 +123,8 @@ def test_a_frozen_encoder_stays_and_its_head_is_trained_as_if_nothing_were_cache
             model.head.requires_grad_(True)
             super().__init__(model, *arguments, **more)
 
-    monkeypatch.setattr(pipeline, "build_member", build_frozen)
-    monkeypatch.setattr(pipeline, "Trainer", Unfreeze)
+    monkeypatch.setattr(ensemble, "build_member", build_frozen)
+    monkeypatch.setattr(ensemble, "Trainer", Unfreeze)
     same = settings(encoder, freeze=True).train_config
     training = {"epochs": 3, "learning_rate": same.learning_rate, "layer_decay": 1.0}
     slow = fit(encoder, training=training)
@@ -181,23 +181,70 @@ def test_the_report_and_the_card_name_the_encoder(encoder, tmp_path):
     assert same_weights(again, model)
 
 
-class Stop(Events):
+class StopIn(Events):
+    """Interrupts the first epoch of a stage."""
+
+    def __init__(self, stage: str) -> None:
+        self.wanted, self.now = stage, ""
+
+    def stage(self, name, total=None):
+        self.now = name
+
     def epoch(self, member, info):
-        raise KeyboardInterrupt
+        if self.now.startswith(self.wanted):
+            raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("freeze", [False, True])
-def test_an_interrupted_fit_goes_on_to_the_same_bits(encoder, tmp_path, freeze):
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [
+        ("training", {}),
+        ("training", {"freeze": True}),
+        ("training", {"training": {"head_epochs": 2}}),
+        ("head", {"training": {"head_epochs": 2}}),
+    ],
+)
+def test_an_interrupted_fit_goes_on_to_the_same_bits(encoder, tmp_path, stage, changes):
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder, freeze=freeze, checkpoint=tmp_path, events=Stop())
-    resumed = fit(encoder, freeze=freeze, checkpoint=tmp_path, resume=True)
-    assert same_weights(resumed.model, fit(encoder, freeze=freeze).model)
+        fit(encoder, checkpoint=tmp_path, events=StopIn(stage), **changes)
+    resumed = fit(encoder, checkpoint=tmp_path, resume=True, **changes)
+    assert same_weights(resumed.model, fit(encoder, **changes).model)
+
+
+def test_the_head_is_trained_alone_first_as_on_a_frozen_encoder(encoder):
+    first = fit(encoder, training={**STILL, "head_epochs": 3})
+    frozen = fit(encoder, freeze=True, training={"epochs": 3, "batch_size": 32})
+    afresh = fit(encoder, training=STILL)
+    for name, value in part(frozen, "head").items():
+        np.testing.assert_allclose(part(first, "head")[name], value, atol=1e-6)
+        assert not np.allclose(part(afresh, "head")[name], value, atol=1e-4)
+    for name, value in part(afresh, "method").items():
+        np.testing.assert_allclose(part(first, "method")[name], value, atol=1e-8)
+
+
+def test_the_time_limit_is_that_of_the_head_and_of_all_together(encoder, monkeypatch):
+    fake_clock(monkeypatch, 10.0)
+    limit = {"epochs": 30, "max_minutes": 4.0}
+    alone, short, long = (
+        fit(encoder, training={**limit, "head_epochs": epochs}).fits[0] for epochs in (0, 2, 30)
+    )
+    assert alone.stopped == short.stopped == long.stopped == "time"
+    assert len(alone.history) > len(short.history) > len(long.history)
+
+
+def test_a_head_is_trained_alone_first_only_on_an_encoder_that_is_then_tuned(encoder):
+    with pytest.raises(UserError, match="head_epochs does nothing with freeze"):
+        settings(encoder, freeze=True, training={"head_epochs": 5})
+    with pytest.raises(UserError, match="head_epochs needs a pre-trained encoder"):
+        settings(None, training={"head_epochs": 5})
+    with pytest.raises(UserError, match="head_epochs must not be negative; found -1"):
+        settings(encoder, training={"head_epochs": -1})
 
 
 def test_a_resume_from_other_weights_is_refused(encoder, tmp_path):
     place = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder, checkpoint=place, events=Stop())
+        fit(encoder, checkpoint=place, events=StopIn("training"))
     other = write_tiny(tmp_path / "tiny", half=False)
     for changes in ({"pretrained": other}, {"pretrained": encoder, "freeze": True}):
         with pytest.raises(UserError, match="the checkpoint of another run: "):

@@ -66,6 +66,6 @@ METHODS: dict[str, MethodEntry] = {
         "MoleBLEND: Multimodal Molecular Pretraining via Modality Blending. ICLR, 2024. "
         "arXiv:2307.06235.",
         pretraining={"views": "blend"},
-        finetuning=lambda _: {"views": "2d", "encoder_dropout": 0.1, "drop_path": 0.1},
+        finetuning=lambda _: {"views": "2d"},
     ),
 }

@@ -7,6 +7,7 @@ from molweave.metrics import resolve_metric
 
 SCHEDULES = ("cosine", "noam", "constant")
 OPTIMIZERS = ("adamw", "adam")
+_AT_LEAST_0 = ("weight_decay", "warmup_epochs", "clip", "patience", "head_epochs", "max_minutes")
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
@@ -27,6 +28,9 @@ class TrainConfig:
         patience: stop after so many epochs without a better validation score; 0 for never.
         layer_decay: factor on the learning rate for every layer between a parameter and the head,
             see `Method.depths`; 1 for one rate everywhere.
+        head_epochs: passes that train the head alone, on the vectors of the pre-trained encoder,
+            before everything is fine-tuned: the first steps of a fresh head would spoil the encoder
+            (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022); 0 for none.
         average: decay of the exponential moving average of the weights that validation and
             prediction use, per step; 0 for none.
         balance: weigh the positives of each classification task by negatives / positives of the
@@ -49,6 +53,7 @@ class TrainConfig:
     clip: float = 1.0
     patience: int = 0
     layer_decay: float = 1.0
+    head_epochs: int = 0
     average: float = 0.0
     balance: bool = False
     metric: str = "auto"
@@ -66,7 +71,7 @@ class TrainConfig:
                 f"epochs {self.epochs}, batch_size {self.batch_size}, "
                 f"learning_rate {self.learning_rate}"
             )
-        for name in ("weight_decay", "warmup_epochs", "clip", "patience", "max_minutes"):
+        for name in _AT_LEAST_0:
             if getattr(self, name) < 0:
                 raise UserError(f"{name} must not be negative; found {getattr(self, name)}")
         if self.metric not in ("auto", "loss"):

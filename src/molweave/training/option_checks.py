@@ -137,11 +137,25 @@ def refuse_frozen(config: TrainConfig) -> None:
     """Refuse settings of the training of an encoder where it stays as it is.
 
     Raises:
-        UserError: ``layer_decay`` is another factor than 1.
+        UserError: ``layer_decay`` is another factor than 1, or ``head_epochs`` not 0.
     """
-    if config.layer_decay != 1:
+    for name, idle in (("layer_decay", 1), ("head_epochs", 0)):
+        if getattr(config, name) != idle:
+            raise UserError(
+                f"{name} does nothing with freeze, the head alone is trained; leave one of them out"
+            )
+
+
+def refuse_head_first(config: TrainConfig) -> None:
+    """Refuse to train the head of a fresh network alone.
+
+    Raises:
+        UserError: ``head_epochs`` is not 0.
+    """
+    if config.head_epochs:
         raise UserError(
-            "layer_decay does nothing with freeze, the head alone is trained; leave one of them out"
+            "head_epochs needs a pre-trained encoder, a fresh one tells the head nothing; name it "
+            "with --from, or leave it out"
         )
 
 

@@ -27,6 +27,7 @@ from molweave.training.option_checks import (
     choose_views,
     refuse_between_views,
     refuse_frozen,
+    refuse_head_first,
     refuse_idle,
     refuse_unlearnt,
 )
@@ -96,6 +97,7 @@ class FitOptions:
         refuse_between_views(self.method_options, self.method_config.modalities)
         if self.pretrained is None:
             refuse_unlearnt(self.method_config, self.entry)
+            refuse_head_first(training)
 
     def _check_encoder(self) -> None:
         spec = self.encoder_spec

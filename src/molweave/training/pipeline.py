@@ -19,21 +19,19 @@ from molweave.data.targets import (
     describe_tasks,
     find_kinds,
     fit_tasks,
-    positive_weights,
 )
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
-from molweave.methods.checkpoint import FittedModel, ModelSpec, build_member
+from molweave.methods.checkpoint import FittedModel
 from molweave.methods.pretrained import PretrainedEncoder
-from molweave.methods.property_model import PropertyModel
 from molweave.modalities.base import Missing
-from molweave.training.finetune import Fit, Trainer, choose_metric, make_fabric, refuse_precision
+from molweave.training.ensemble import EnsembleFit
+from molweave.training.finetune import Fit, choose_metric, make_fabric, refuse_precision
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
-from molweave.training.probe import embed_dataset, probe
-from molweave.training.record import identity, make_spec
-from molweave.training.seed import seed_everything
+from molweave.training.probe import embed_dataset
+from molweave.training.record import make_spec
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state, remove_states
 from molweave.training.table import TrainingTable, read_training_table
@@ -100,20 +98,25 @@ def fit_table(
     events.stage("reading")
     data = read_training_table(table, names, Standardizer(options.standardize))
     ready = _prepare(table, data, names, options, split, events)
-    options, dataset = ready.options, ready.dataset
-    spec = make_spec(options, ready.tasks, data, ready.split, dataset, encoder)
-    learnt = dataset
-    if options.freeze and encoder is not None:
-        learnt = _embed(encoder, dataset, options, events)
+    options = ready.options
+    spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)
+    vectors = None
+    if encoder is not None and (options.freeze or options.train_config.head_epochs):
+        vectors = _embed(encoder, ready, events)
     if checkpoint is not None and not resume:
         remove_states(checkpoint)
-    fits, members = [], []
-    for number in range(options.ensemble):
-        fit, member = _fit_member(
-            spec, learnt, ready.split, options, number, encoder, checkpoint, resume, events
-        )
-        fits.append(fit)
-        members.append(member)
+    run = EnsembleFit(
+        spec=spec,
+        options=options,
+        dataset=ready.dataset,
+        vectors=vectors,
+        split=ready.split,
+        encoder=encoder,
+        checkpoint=checkpoint,
+        resume=resume,
+        events=events,
+    )
+    fits, members = zip(*(run.fit(number) for number in range(options.ensemble)), strict=True)
     return _score(FittedModel(spec, tuple(members)), fits, data, ready, events)
 
 
@@ -161,10 +164,9 @@ def _prepare(
     return _Prepared(options=options, split=split, tasks=tasks, dataset=dataset, audit=findings)
 
 
-def _embed(
-    encoder: PretrainedEncoder, dataset: Dataset, options: FitOptions, events: Events
-) -> Dataset:
+def _embed(encoder: PretrainedEncoder, ready: _Prepared, events: Events) -> Dataset:
     """The molecules as the vectors of a frozen encoder."""
+    dataset, options = ready.dataset, ready.options
     events.stage("embedding", len(dataset))
     device = make_fabric(options.device, options.train_config.precision).device
     frozen = encoder.build(options.changes)
@@ -283,41 +285,3 @@ def _leave_out(split: Split, unusable: np.ndarray, why: str, events: Events) -> 
             raise UserError(f"no molecule of the {name} part can be used: {note}")
     events.message(note)
     return replace(split, **parts, notes=(*split.notes, note))
-
-
-def _fit_member(
-    spec: ModelSpec,
-    dataset: Dataset,
-    split: Split,
-    options: FitOptions,
-    number: int,
-    encoder: PretrainedEncoder | None,
-    checkpoint: Path | None,
-    resume: bool,
-    events: Events,
-) -> tuple[Fit, PropertyModel]:
-    config = options.train_config
-    config = replace(config, max_minutes=config.max_minutes / options.ensemble)
-    seed = options.seed + 1000 * number
-    seed_everything(seed)
-    weights = None
-    if config.balance:
-        weights = positive_weights(dataset.labels, split.train, spec.tasks).tolist()
-    member = build_member(spec, positive_weight=weights)
-    if encoder is not None:
-        encoder.load_into(member.method, spec.method_config)
-    events.stage(f"training {number + 1}/{options.ensemble}", config.epochs)
-    trainer = Trainer(
-        probe(member, spec.tasks) if options.freeze else member,
-        dataset,
-        split,
-        config,
-        tasks=spec.tasks,
-        seed=seed,
-        device=options.device,
-        checkpoint=checkpoint / f"member-{number}" if checkpoint else None,
-        identity=identity(spec, seed),
-        resume=resume,
-    )
-    fit = trainer.run(lambda epoch: events.epoch(number, epoch))
-    return fit, member.to(trainer.fabric.device).eval()

@@ -11,12 +11,15 @@ from molweave.chem.conformers import Conformer
 from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch
 from molweave.data.dataset import Dataset
+from molweave.data.splits import Split
 from molweave.data.targets import Task
 from molweave.methods.apply import apply_members
 from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.property_model import Embedder, PropertyModel
 from molweave.modalities.base import Missing, Modality, Part
 from molweave.shapes import Float, Tensor
+from molweave.training.config import PROBE, TRAIN_PRESETS, TrainConfig
+from molweave.training.finetune import Fit, OnEpoch, Trainer
 
 _NAME = "embedding"
 
@@ -109,3 +112,40 @@ def probe(model: PropertyModel, tasks: Sequence[Task]) -> PropertyModel:
     )
     shared.head = model.head
     return shared
+
+
+def fit_head(
+    model: PropertyModel,
+    vectors: Dataset,
+    split: Split,
+    config: TrainConfig,
+    *,
+    tasks: tuple[Task, ...],
+    seed: int,
+    device: str,
+    on_epoch: OnEpoch | None = None,
+) -> Fit:
+    """Train the head of a model alone, before everything is fine-tuned.
+
+    Args:
+        model: its encoder stays as it is.
+        vectors: what `embed_dataset` gave for that encoder.
+        split: positions in ``vectors``.
+        config: of the fine-tuning; ``head_epochs``, metric, precision and time are taken from it,
+            the rest is that of a frozen encoder.
+        tasks: the columns of the targets.
+        seed: of batches and dropout.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        on_epoch: told of every epoch.
+    """
+    alone = replace(
+        TRAIN_PRESETS[(model.method.name, PROBE)],
+        epochs=config.head_epochs,
+        metric=config.metric,
+        precision=config.precision,
+        max_minutes=config.max_minutes,
+    )
+    trainer = Trainer(
+        probe(model, tasks), vectors, split, alone, tasks=tasks, seed=seed, device=device
+    )
+    return trainer.run(on_epoch)

@@ -1,0 +1,120 @@
+"""Train the networks of an ensemble, each with a seed of its own."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from molweave.data.dataset import Dataset
+from molweave.data.splits import Split
+from molweave.data.targets import positive_weights
+from molweave.events import Events
+from molweave.methods.checkpoint import ModelSpec, build_member
+from molweave.methods.pretrained import PretrainedEncoder
+from molweave.methods.property_model import PropertyModel
+from molweave.training.config import TrainConfig
+from molweave.training.finetune import Fit, Trainer
+from molweave.training.options import FitOptions
+from molweave.training.probe import fit_head, probe
+from molweave.training.record import identity
+from molweave.training.seed import seed_everything
+from molweave.training.state import holds_state
+
+_LEAST_MINUTES = 1e-3
+"""Left for a network whose head took all the time: it trains for one epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleFit:
+    """What the training of every network of an ensemble starts from.
+
+    Attributes:
+        spec: what is learnt.
+        options: all choices, without ``auto``.
+        dataset: all molecules with targets.
+        vectors: the same as the pre-trained encoder sees them (`embed_dataset`), where a head is
+            trained on it as it is.
+        split: positions in both.
+        encoder: initial weights; None for fresh ones.
+        checkpoint: parent folder of the resumable states; None for none.
+        resume: go on from them.
+        events: told of the progress.
+    """
+
+    spec: ModelSpec
+    options: FitOptions
+    dataset: Dataset
+    vectors: Dataset | None
+    split: Split
+    encoder: PretrainedEncoder | None
+    checkpoint: Path | None
+    resume: bool
+    events: Events
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The optimisation of one network."""
+        config = self.options.train_config
+        return replace(config, max_minutes=config.max_minutes / self.options.ensemble)
+
+    def fit(self, number: int) -> tuple[Fit, PropertyModel]:
+        """Train the network ``number`` (from 0); it comes back in evaluation mode."""
+        seed = self.options.seed + 1000 * number
+        member = self._build(seed)
+        model, learnt, config = member, self.dataset, self.config
+        place = self.checkpoint / f"member-{number}" if self.checkpoint else None
+        begun = self.resume and place is not None and holds_state(place)
+        if self.vectors is not None and self.options.freeze:
+            model, learnt = probe(member, self.spec.tasks), self.vectors
+        elif self.vectors is not None and not begun:
+            config = self._fit_head(member, self.vectors, number, seed)
+        self.events.stage(f"training {self._count(number)}", config.epochs)
+        trainer = Trainer(
+            model,
+            learnt,
+            self.split,
+            config,
+            tasks=self.spec.tasks,
+            seed=seed,
+            device=self.options.device,
+            checkpoint=place,
+            identity=identity(self.spec, seed),
+            resume=self.resume,
+        )
+        fit = trainer.run(lambda epoch: self.events.epoch(number, epoch))
+        return fit, member.to(trainer.fabric.device).eval()
+
+    def _build(self, seed: int) -> PropertyModel:
+        seed_everything(seed)
+        weights = None
+        if self.config.balance:
+            train = self.split.train
+            weights = positive_weights(self.dataset.labels, train, self.spec.tasks).tolist()
+        member = build_member(self.spec, positive_weight=weights)
+        if self.encoder is not None:
+            self.encoder.load_into(member.method, self.spec.method_config)
+        return member
+
+    def _fit_head(
+        self, member: PropertyModel, vectors: Dataset, number: int, seed: int
+    ) -> TrainConfig:
+        """Train the head alone first, tell how far that comes, and give what is left to do."""
+        self.events.stage(f"head {self._count(number)}", self.config.head_epochs)
+        fit = fit_head(
+            member,
+            vectors,
+            self.split,
+            self.config,
+            tasks=self.spec.tasks,
+            seed=seed,
+            device=self.options.device,
+            on_epoch=lambda epoch: self.events.epoch(number, epoch),
+        )
+        score = fit.history[fit.best_epoch][f"valid_{fit.metric}"]
+        self.events.message(f"head alone: {fit.metric} {score:.3f} on the validation part")
+        if not self.config.max_minutes:
+            return self.config
+        left = self.config.max_minutes - fit.seconds / 60
+        return replace(self.config, max_minutes=max(left, _LEAST_MINUTES))
+
+    def _count(self, number: int) -> str:
+        return f"{number + 1}/{self.options.ensemble}"
