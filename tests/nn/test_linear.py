@@ -85,7 +85,6 @@ def test_autocast_is_left_to_torch():
         assert torch.equal(mine(x), plain(x))
 
 
-@pytest.mark.skipif(not module._ONEDNN, reason="this torch has no oneDNN")
 def test_onednn_is_used_on_the_cpu(monkeypatch):
     used = []
     product = module._product
