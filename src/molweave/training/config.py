@@ -116,7 +116,7 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
         epochs=60, batch_size=32, optimizer="adam", learning_rate=5e-5, weight_decay=1e-5
     ),
     ("moleblend", FINETUNE): TrainConfig(
-        epochs=40, batch_size=32, learning_rate=5e-4, layer_decay=0.9
+        epochs=40, batch_size=32, learning_rate=3e-4, layer_decay=0.9, head_epochs=100
     ),
     ("moleblend", PROBE): _PROBE,
 }
