@@ -52,9 +52,27 @@ def test_views_and_slices():
 def test_gradients_of_views_and_slices():
     mine, plain = layers(4, 6)
     wide = torch.randn(3, 4, 5).transpose(1, 2)
-    for layer in (mine, plain):
-        layer(wide[:, :1]).square().sum().backward()
+    inputs = [wide.clone().requires_grad_(True) for _ in range(2)]
+    for layer, x in zip((mine, plain), inputs, strict=True):
+        layer(x[:, :1]).square().sum().backward()
+        layer(x).transpose(0, 1)[0].square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     torch.testing.assert_close(mine.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(mine.bias.grad, plain.bias.grad)
+
+
+def test_intel_is_told_from_others(monkeypatch):
+    found = {"vendor_id : GenuineIntel": True, "vendor_id : AuthenticAMD": False}
+    for text, expected in found.items():
+        monkeypatch.setattr(module.Path, "read_text", lambda *_, text=text, **__: text)
+        assert module._is_of_intel() is expected
+
+    def no_such_file(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(module.Path, "read_text", no_such_file)
+    monkeypatch.setattr(module.platform, "processor", lambda: "Intel64 Family 6, GenuineIntel")
+    assert module._is_of_intel() is True
 
 
 def test_frozen_weights_still_pass_gradients_on():

@@ -14,7 +14,7 @@ from molweave.methods import METHODS
 from molweave.methods.moleblend import MoleBLEND
 from molweave.training import ensemble, pipeline
 from molweave.training.config import TRAIN_PRESETS
-from molweave.training.finetune import Trainer
+from molweave.training.finetune import Fit, Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
 
@@ -27,7 +27,7 @@ def encoder(tmp_path_factory) -> Path:
 
 
 def settings(pretrained: Path | str | None, **changes) -> FitOptions:
-    training = {"epochs": 2, "batch_size": 16, **changes.pop("training", {})}
+    training = {"epochs": 2, "batch_size": 16, "head_epochs": 0, **changes.pop("training", {})}
     plain = {"training": training, "split": SPLIT, "device": "cpu", "workers": 1}
     return FitOptions(**{**plain, "pretrained": pretrained and str(pretrained), **changes})
 
@@ -202,6 +202,8 @@ class StopIn(Events):
         ("training", {"freeze": True}),
         ("training", {"training": {"head_epochs": 2}}),
         ("head", {"training": {"head_epochs": 2}}),
+        ("head 2", {"ensemble": 2, "training": {"head_epochs": 2, "balance": True}}),
+        ("training 2", {"ensemble": 2, "training": {"head_epochs": 2, "metric": "loss"}}),
     ],
 )
 def test_an_interrupted_fit_goes_on_to_the_same_bits(encoder, tmp_path, stage, changes):
@@ -230,6 +232,39 @@ def test_the_time_limit_is_that_of_the_head_and_of_all_together(encoder, monkeyp
     )
     assert alone.stopped == short.stopped == long.stopped == "time"
     assert len(alone.history) > len(short.history) > len(long.history)
+
+
+def test_one_epoch_is_trained_when_the_head_took_all_the_time(encoder, monkeypatch):
+    slow = Fit([{"valid_roc_auc": 0.5}], "roc_auc", best_epoch=0, seconds=1e6, stopped="time")
+    monkeypatch.setattr(ensemble, "fit_head", lambda *_, **__: slow)
+    limit = {"epochs": 30, "head_epochs": 5, "max_minutes": 5.0}
+    (done,) = fit(encoder, training=limit).fits
+    assert (len(done.history), done.stopped) == (1, "time")
+
+
+def test_an_interrupted_head_goes_on_where_it_was(encoder, tmp_path, monkeypatch):
+    class Third(Events):
+        def epoch(self, member, info):
+            if info.number == 3:
+                raise KeyboardInterrupt
+
+    trained = []
+    step = Trainer._train_epoch
+    monkeypatch.setattr(Trainer, "_train_epoch", lambda it: trained.append(it) or step(it))
+    training = {"epochs": 1, "head_epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        fit(encoder, checkpoint=tmp_path, events=Third(), training=training)
+    assert len(trained) == 3
+    fit(encoder, checkpoint=tmp_path, resume=True, training=training)
+    assert len(trained) == 4 + 1
+
+
+def test_moleblend_is_tuned_from_a_trained_head_with_the_dropout_of_its_pretraining(tmp_path):
+    place = write_tiny(tmp_path / "e", encoder_dropout=0.0, drop_path=0.0)
+    tuned, frozen = (FitOptions(pretrained=str(place), freeze=on) for on in (False, True))
+    assert tuned.method_config.encoder_dropout == tuned.method_config.drop_path == 0
+    assert tuned.train_config.head_epochs == frozen.train_config.epochs == 100
+    assert frozen.train_config.head_epochs == 0
 
 
 def test_a_head_is_trained_alone_first_only_on_an_encoder_that_is_then_tuned(encoder):

@@ -79,10 +79,10 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         rows = gradients[0].reshape(-1, weight.shape[0]).contiguous()
-        inputs = x.reshape(-1, weight.shape[1]).contiguous()
+        inputs = x.reshape(-1, weight.shape[1])
         to_x, to_weight, to_bias = ctx.needs_input_grad
         return (
             _product(rows, weight.t(), None).view_as(x) if to_x else None,
-            _product(rows.t(), inputs.t(), None) if to_weight else None,
+            _product(rows.t(), inputs.contiguous().t(), None) if to_weight else None,
             rows.sum(0) if to_bias else None,
         )

@@ -28,9 +28,10 @@ class TrainConfig:
         patience: stop after so many epochs without a better validation score; 0 for never.
         layer_decay: factor on the learning rate for every layer between a parameter and the head,
             see `Method.depths`; 1 for one rate everywhere.
-        head_epochs: passes that train the head alone, on the vectors of the pre-trained encoder,
-            before everything is fine-tuned: the first steps of a fresh head would spoil the encoder
-            (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022); 0 for none.
+        head_epochs: passes that train the head alone, on the vectors of the pre-trained encoder and
+            with the other settings of a frozen one, before everything is fine-tuned: the first
+            steps of a fresh head would spoil the encoder (Kumar et al., "Fine-Tuning can Distort
+            Pretrained Features", ICLR 2022); 0 for none.
         average: decay of the exponential moving average of the weights that validation and
             prediction use, per step; 0 for none.
         balance: weigh the positives of each classification task by negatives / positives of the

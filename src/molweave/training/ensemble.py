@@ -12,14 +12,14 @@ from molweave.methods.checkpoint import ModelSpec, build_member
 from molweave.methods.pretrained import PretrainedEncoder
 from molweave.methods.property_model import PropertyModel
 from molweave.training.config import TrainConfig
-from molweave.training.finetune import Fit, Trainer
+from molweave.training.finetune import Fit, Trainer, make_fabric
 from molweave.training.options import FitOptions
-from molweave.training.probe import fit_head, probe
+from molweave.training.probe import embed_dataset, fit_head, probe
 from molweave.training.record import identity
 from molweave.training.seed import seed_everything
 from molweave.training.state import holds_state
 
-_LEAST_MINUTES = 1e-3
+_LEAST_MINUTES = 1e-9
 """Left for a network whose head took all the time: it trains for one epoch."""
 
 
@@ -31,9 +31,7 @@ class EnsembleFit:
         spec: what is learnt.
         options: all choices, without ``auto``.
         dataset: all molecules with targets.
-        vectors: the same as the pre-trained encoder sees them (`embed_dataset`), where a head is
-            trained on it as it is.
-        split: positions in both.
+        split: positions in it.
         encoder: initial weights; None for fresh ones.
         checkpoint: parent folder of the resumable states; None for none.
         resume: go on from them.
@@ -43,7 +41,6 @@ class EnsembleFit:
     spec: ModelSpec
     options: FitOptions
     dataset: Dataset
-    vectors: Dataset | None
     split: Split
     encoder: PretrainedEncoder | None
     checkpoint: Path | None
@@ -56,6 +53,16 @@ class EnsembleFit:
         config = self.options.train_config
         return replace(config, max_minutes=config.max_minutes / self.options.ensemble)
 
+    @cached_property
+    def vectors(self) -> Dataset:
+        """The data set as the pre-trained encoder sees it; computed once, where it is needed."""
+        if self.encoder is None:
+            raise RuntimeError("a head alone is trained on a pre-trained encoder only")
+        self.events.stage("embedding", len(self.dataset))
+        device = make_fabric(self.options.device, self.config.precision).device
+        frozen = self.encoder.build(self.options.changes)
+        return embed_dataset(frozen, self.dataset, device=device, progress=self.events.advance)
+
     def fit(self, number: int) -> tuple[Fit, PropertyModel]:
         """Train the network ``number`` (from 0); it comes back in evaluation mode."""
         seed = self.options.seed + 1000 * number
@@ -63,10 +70,10 @@ class EnsembleFit:
         model, learnt, config = member, self.dataset, self.config
         place = self.checkpoint / f"member-{number}" if self.checkpoint else None
         begun = self.resume and place is not None and holds_state(place)
-        if self.vectors is not None and self.options.freeze:
+        if self.options.freeze:
             model, learnt = probe(member, self.spec.tasks), self.vectors
-        elif self.vectors is not None and not begun:
-            config = self._fit_head(member, self.vectors, number, seed)
+        elif config.head_epochs and not begun:
+            config = self._fit_head(member, number, seed)
         self.events.stage(f"training {self._count(number)}", config.epochs)
         trainer = Trainer(
             model,
@@ -94,11 +101,11 @@ class EnsembleFit:
             self.encoder.load_into(member.method, self.spec.method_config)
         return member
 
-    def _fit_head(
-        self, member: PropertyModel, vectors: Dataset, number: int, seed: int
-    ) -> TrainConfig:
+    def _fit_head(self, member: PropertyModel, number: int, seed: int) -> TrainConfig:
         """Train the head alone first, tell how far that comes, and give what is left to do."""
-        self.events.stage(f"head {self._count(number)}", self.config.head_epochs)
+        vectors = self.vectors
+        name = f"head {self._count(number)}"
+        self.events.stage(name, self.config.head_epochs)
         fit = fit_head(
             member,
             vectors,
@@ -107,10 +114,13 @@ class EnsembleFit:
             tasks=self.spec.tasks,
             seed=seed,
             device=self.options.device,
+            checkpoint=self.checkpoint / f"member-{number}-head" if self.checkpoint else None,
+            identity={**identity(self.spec, seed), "part": "head"},
+            resume=self.resume,
             on_epoch=lambda epoch: self.events.epoch(number, epoch),
         )
         score = fit.history[fit.best_epoch][f"valid_{fit.metric}"]
-        self.events.message(f"head alone: {fit.metric} {score:.3f} on the validation part")
+        self.events.message(f"{name} alone: {fit.metric} {score:.3f} on the validation part")
         if not self.config.max_minutes:
             return self.config
         left = self.config.max_minutes - fit.seconds / 60

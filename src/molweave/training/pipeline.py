@@ -24,13 +24,11 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
-from molweave.methods.pretrained import PretrainedEncoder
 from molweave.modalities.base import Missing
 from molweave.training.ensemble import EnsembleFit
-from molweave.training.finetune import Fit, choose_metric, make_fabric, refuse_precision
+from molweave.training.finetune import Fit, choose_metric, refuse_precision
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
-from molweave.training.probe import embed_dataset
 from molweave.training.record import make_spec
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state, remove_states
@@ -100,16 +98,12 @@ def fit_table(
     ready = _prepare(table, data, names, options, split, events)
     options = ready.options
     spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)
-    vectors = None
-    if encoder is not None and (options.freeze or options.train_config.head_epochs):
-        vectors = _embed(encoder, ready, events)
     if checkpoint is not None and not resume:
         remove_states(checkpoint)
     run = EnsembleFit(
         spec=spec,
         options=options,
         dataset=ready.dataset,
-        vectors=vectors,
         split=ready.split,
         encoder=encoder,
         checkpoint=checkpoint,
@@ -162,15 +156,6 @@ def _prepare(
     split = _leave_out(split, _viewless(dataset, events), "without any view", events)
     tasks = _check_split(data, split, names, kinds, options)
     return _Prepared(options=options, split=split, tasks=tasks, dataset=dataset, audit=findings)
-
-
-def _embed(encoder: PretrainedEncoder, ready: _Prepared, events: Events) -> Dataset:
-    """The molecules as the vectors of a frozen encoder."""
-    dataset, options = ready.dataset, ready.options
-    events.stage("embedding", len(dataset))
-    device = make_fabric(options.device, options.train_config.precision).device
-    frozen = encoder.build(options.changes)
-    return embed_dataset(frozen, dataset, device=device, progress=events.advance)
 
 
 def _score(

@@ -1,8 +1,9 @@
 """Training a head on a frozen encoder: embeddings are computed once and read by every epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -123,6 +124,9 @@ def fit_head(
     tasks: tuple[Task, ...],
     seed: int,
     device: str,
+    checkpoint: Path | None = None,
+    identity: Mapping[str, Any] | None = None,
+    resume: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Fit:
     """Train the head of a model alone, before everything is fine-tuned.
@@ -132,10 +136,13 @@ def fit_head(
         vectors: what `embed_dataset` gave for that encoder.
         split: positions in ``vectors``.
         config: of the fine-tuning; ``head_epochs``, metric, precision and time are taken from it,
-            the rest is that of a frozen encoder.
+            the rest is that of a frozen encoder. The weights of classes are the model's.
         tasks: the columns of the targets.
         seed: of batches and dropout.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        checkpoint: folder of the resumable state; None for none.
+        identity: names the run, see `TrainState`.
+        resume: go on from the state in ``checkpoint``, where there is one.
         on_epoch: told of every epoch.
     """
     alone = replace(
@@ -146,6 +153,15 @@ def fit_head(
         max_minutes=config.max_minutes,
     )
     trainer = Trainer(
-        probe(model, tasks), vectors, split, alone, tasks=tasks, seed=seed, device=device
+        probe(model, tasks),
+        vectors,
+        split,
+        alone,
+        tasks=tasks,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        identity=identity,
+        resume=resume,
     )
     return trainer.run(on_epoch)
