@@ -14,6 +14,7 @@ from molweave.methods import METHODS
 from molweave.methods.moleblend import MoleBLEND
 from molweave.training import ensemble, pipeline
 from molweave.training.config import TRAIN_PRESETS
+from molweave.training.ensemble import EnsembleFit
 from molweave.training.finetune import Fit, Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
@@ -236,7 +237,12 @@ def test_the_time_limit_is_that_of_the_head_and_of_all_together(encoder, monkeyp
 
 def test_one_epoch_is_trained_when_the_head_took_all_the_time(encoder, monkeypatch):
     slow = Fit([{"valid_roc_auc": 0.5}], "roc_auc", best_epoch=0, seconds=1e6, stopped="time")
-    monkeypatch.setattr(ensemble, "fit_head", lambda *_, **__: slow)
+    run = EnsembleFit._run
+
+    def run_slowly(self, trainer, name, number):
+        return slow if name == "head" else run(self, trainer, name, number)
+
+    monkeypatch.setattr(EnsembleFit, "_run", run_slowly)
     limit = {"epochs": 30, "head_epochs": 5, "max_minutes": 5.0}
     (done,) = fit(encoder, training=limit).fits
     assert (len(done.history), done.stopped) == (1, "time")

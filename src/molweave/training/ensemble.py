@@ -14,7 +14,7 @@ from molweave.methods.property_model import PropertyModel
 from molweave.training.config import TrainConfig
 from molweave.training.finetune import Fit, Trainer, make_fabric
 from molweave.training.options import FitOptions
-from molweave.training.probe import embed_dataset, fit_head, probe
+from molweave.training.probe import embed_dataset, head_config, probe
 from molweave.training.record import identity
 from molweave.training.seed import seed_everything
 from molweave.training.state import holds_state
@@ -65,33 +65,18 @@ class EnsembleFit:
 
     def fit(self, number: int) -> tuple[Fit, PropertyModel]:
         """Train the network ``number`` (from 0); it comes back in evaluation mode."""
-        seed = self.options.seed + 1000 * number
-        member = self._build(seed)
+        member = self._build(number)
         model, learnt, config = member, self.dataset, self.config
-        place = self.checkpoint / f"member-{number}" if self.checkpoint else None
-        begun = self.resume and place is not None and holds_state(place)
         if self.options.freeze:
             model, learnt = probe(member, self.spec.tasks), self.vectors
-        elif config.head_epochs and not begun:
-            config = self._fit_head(member, number, seed)
-        self.events.stage(f"training {self._count(number)}", config.epochs)
-        trainer = Trainer(
-            model,
-            learnt,
-            self.split,
-            config,
-            tasks=self.spec.tasks,
-            seed=seed,
-            device=self.options.device,
-            checkpoint=place,
-            identity=identity(self.spec, seed),
-            resume=self.resume,
-        )
-        fit = trainer.run(lambda epoch: self.events.epoch(number, epoch))
+        elif config.head_epochs and not self._begun(number):
+            config = self._fit_head(member, number)
+        trainer = self._trainer(number, model, learnt, config)
+        fit = self._run(trainer, "training", number)
         return fit, member.to(trainer.fabric.device).eval()
 
-    def _build(self, seed: int) -> PropertyModel:
-        seed_everything(seed)
+    def _build(self, number: int) -> PropertyModel:
+        seed_everything(self._seed(number))
         weights = None
         if self.config.balance:
             train = self.split.train
@@ -101,30 +86,59 @@ class EnsembleFit:
             self.encoder.load_into(member.method, self.spec.method_config)
         return member
 
-    def _fit_head(self, member: PropertyModel, number: int, seed: int) -> TrainConfig:
+    def _fit_head(self, member: PropertyModel, number: int) -> TrainConfig:
         """Train the head alone first, tell how far that comes, and give what is left to do."""
-        vectors = self.vectors
-        name = f"head {self._count(number)}"
-        self.events.stage(name, self.config.head_epochs)
-        fit = fit_head(
-            member,
-            vectors,
-            self.split,
-            self.config,
-            tasks=self.spec.tasks,
-            seed=seed,
-            device=self.options.device,
-            checkpoint=self.checkpoint / f"member-{number}-head" if self.checkpoint else None,
-            identity={**identity(self.spec, seed), "part": "head"},
-            resume=self.resume,
-            on_epoch=lambda epoch: self.events.epoch(number, epoch),
-        )
+        alone = head_config(self.spec.method, self.config)
+        head = probe(member, self.spec.tasks)
+        fit = self._run(self._trainer(number, head, self.vectors, alone, "head"), "head", number)
         score = fit.history[fit.best_epoch][f"valid_{fit.metric}"]
+        name = f"head {self._count(number)}"
         self.events.message(f"{name} alone: {fit.metric} {score:.3f} on the validation part")
         if not self.config.max_minutes:
             return self.config
         left = self.config.max_minutes - fit.seconds / 60
         return replace(self.config, max_minutes=max(left, _LEAST_MINUTES))
+
+    def _trainer(
+        self,
+        number: int,
+        model: PropertyModel,
+        dataset: Dataset,
+        config: TrainConfig,
+        part: str = "",
+    ) -> Trainer:
+        """The loop over a whole network, or over the ``part`` of it that is trained before."""
+        seed = self._seed(number)
+        named = identity(self.spec, seed)
+        return Trainer(
+            model,
+            dataset,
+            self.split,
+            config,
+            tasks=self.spec.tasks,
+            seed=seed,
+            device=self.options.device,
+            checkpoint=self._place(number, part),
+            identity={**named, "part": part} if part else named,
+            resume=self.resume,
+        )
+
+    def _run(self, trainer: Trainer, name: str, number: int) -> Fit:
+        self.events.stage(f"{name} {self._count(number)}", trainer.config.epochs)
+        return trainer.run(lambda epoch: self.events.epoch(number, epoch))
+
+    def _begun(self, number: int) -> bool:
+        """Whether a state of the whole network is there to go on from."""
+        place = self._place(number)
+        return self.resume and place is not None and holds_state(place)
+
+    def _place(self, number: int, part: str = "") -> Path | None:
+        """Folder of the resumable state."""
+        name = f"member-{number}-{part}" if part else f"member-{number}"
+        return self.checkpoint / name if self.checkpoint else None
+
+    def _seed(self, number: int) -> int:
+        return self.options.seed + 1000 * number
 
     def _count(self, number: int) -> str:
         return f"{number + 1}/{self.options.ensemble}"

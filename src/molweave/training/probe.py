@@ -1,9 +1,8 @@
 """Training a head on a frozen encoder: embeddings are computed once and read by every epoch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from molweave.chem.conformers import Conformer
 from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch
 from molweave.data.dataset import Dataset
-from molweave.data.splits import Split
 from molweave.data.targets import Task
 from molweave.methods.apply import apply_members
 from molweave.methods.base import Encoding, Method, Term
@@ -20,7 +18,6 @@ from molweave.methods.property_model import Embedder, PropertyModel
 from molweave.modalities.base import Missing, Modality, Part
 from molweave.shapes import Float, Tensor
 from molweave.training.config import PROBE, TRAIN_PRESETS, TrainConfig
-from molweave.training.finetune import Fit, OnEpoch, Trainer
 
 _NAME = "embedding"
 
@@ -115,53 +112,18 @@ def probe(model: PropertyModel, tasks: Sequence[Task]) -> PropertyModel:
     return shared
 
 
-def fit_head(
-    model: PropertyModel,
-    vectors: Dataset,
-    split: Split,
-    config: TrainConfig,
-    *,
-    tasks: tuple[Task, ...],
-    seed: int,
-    device: str,
-    checkpoint: Path | None = None,
-    identity: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    on_epoch: OnEpoch | None = None,
-) -> Fit:
-    """Train the head of a model alone, before everything is fine-tuned.
+def head_config(method: str, config: TrainConfig) -> TrainConfig:
+    """How the head of a model is trained alone, before everything is fine-tuned.
 
     Args:
-        model: its encoder stays as it is.
-        vectors: what `embed_dataset` gave for that encoder.
-        split: positions in ``vectors``.
+        method: of the encoder.
         config: of the fine-tuning; ``head_epochs``, metric, precision and time are taken from it,
-            the rest is that of a frozen encoder. The weights of classes are the model's.
-        tasks: the columns of the targets.
-        seed: of batches and dropout.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        checkpoint: folder of the resumable state; None for none.
-        identity: names the run, see `TrainState`.
-        resume: go on from the state in ``checkpoint``, where there is one.
-        on_epoch: told of every epoch.
+            the rest is that of a frozen encoder.
     """
-    alone = replace(
-        TRAIN_PRESETS[(model.method.name, PROBE)],
+    return replace(
+        TRAIN_PRESETS[(method, PROBE)],
         epochs=config.head_epochs,
         metric=config.metric,
         precision=config.precision,
         max_minutes=config.max_minutes,
     )
-    trainer = Trainer(
-        probe(model, tasks),
-        vectors,
-        split,
-        alone,
-        tasks=tasks,
-        seed=seed,
-        device=device,
-        checkpoint=checkpoint,
-        identity=identity,
-        resume=resume,
-    )
-    return trainer.run(on_epoch)
