@@ -39,7 +39,7 @@ DAMAGES = {
     ),
     "a newer format": (
         lambda folder: damage_config(folder, format_version=99),
-        "m has model format 99, this version of molweave reads format 1; install the version that "
+        "m has model format 99, this version of molweave reads format 2; install the version that "
         "wrote it",
     ),
     "another featurizer": (

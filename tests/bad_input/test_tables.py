@@ -144,6 +144,14 @@ def test_text_among_the_labels(cli, tmp_path, value, advice):
     fit_refused(cli, tmp_path, table, f"{where}: {advice}", "-t", "carbons")
 
 
+def test_no_molecule_at_all(cli, tmp_path):
+    message = (
+        "a.csv: no row of 20 has a usable molecule in the column 'smiles'; row 0: parse: unclosed "
+        "ring"
+    )
+    fit_refused(cli, tmp_path, TABLE.iloc[:20].assign(smiles="C1CC"), message)
+
+
 def test_labels_that_teach_nothing(cli, tmp_path):
     message = "no usable row has a value in the target 'alcohol': fill in the column or name "
     fit_refused(cli, tmp_path, TABLE.assign(alcohol=np.nan), f"{message}another one")

@@ -176,7 +176,13 @@ def test_concentrations_call_for_a_logarithm():
 def test_class_balance():
     rare = _find(_audit(_chains(40), [1] + [0] * 39), "class-balance")
     assert rare.severity == "warning"
-    assert "y (1 of 40 positive)" in rare.message
+    assert rare.message == "1 target with a rare class: y (1 of 40 positive)"
+    assert "weigh the classes" in rare.advice
+    few = _find(_audit(_chains(38), HALF[:38]), "class-balance")
+    assert few.message == (
+        "1 target with fewer than 20 molecules of a class: y (19 of 38 positive)"
+    )
+    assert few.advice == "expect wide error bars"
     two = [[0, 1], [1, 1], [0, 1], [1, 0]] * 20
     balanced = _find(_audit(_chains(80), two), "class-balance")
     assert "50.0 % (y) to 75.0 % (z)" in balanced.message

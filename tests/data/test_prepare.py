@@ -174,19 +174,20 @@ def test_coordinates_of_a_parquet_file_go_with_their_atoms(shards, tmp_path, kin
 
 def test_what_the_input_lacks_or_has_wrong_is_generated(shards, tmp_path):
     water, nan = [0.0, 0.0, 0.0], [float("nan")] * 9
-    table = {"smiles": ["O", "CCO", "CCN", "CCC", "C1C"]}
-    table["coordinates"] = [water, nan, [1.0] * 6, None, [1.0] * 6]
+    alike, far = [1.0] * 9, [0.0, 0, 0, 1e6, 0, 0, 2, 1, 0]
+    table = {"smiles": ["O", "CCO", "CCN", "CCC", "CCS", "CCF", "C1C"]}
+    table["coordinates"] = [water, nan, [1.0] * 6, None, alike, far, [1.0] * 6]
     pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "corpus.parquet")
     settings = PrepareSettings(valid_share=0)
     prepare(tmp_path / "corpus.parquet", shards, settings=settings, workers=1)
     manifest = corpora.manifest_of(shards)
-    assert manifest["coordinates"] == {"etkdg+mmff94": 3, "input": 1}
-    assert manifest["unusable"] == 2
+    assert manifest["coordinates"] == {"etkdg+mmff94": 5, "input": 1}
+    assert manifest["unusable"] == 4
     rows = corpora.rows_of(shards, "train")
     assert rows[0]["coordinates"] == water
     for row in rows[1:]:
         bonds = distances(points_of(row))[[0, 1], [1, 2]]
-        assert ((bonds > 1.3) & (bonds < 1.6)).all()
+        assert ((bonds > 1.3) & (bonds < 1.9)).all()
 
 
 def test_generate_passes_over_what_is_given_and_a_failure_is_null(shards, tmp_path):

@@ -170,7 +170,8 @@ def test_no_test_part_when_none_is_wanted(bbbp):
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.2), (1.0, 0.0, 0.0), (1.1, -0.1, 0.0)])
 def test_wrong_fractions(fractions):
-    with pytest.raises(UserError, match="add up to 1"):
+    shown = "/".join(f"{part:g}" for part in fractions)
+    with pytest.raises(UserError, match=f"fractions {shown} must .* add up to 1"):
         make_split("random", _chains(20), fractions=fractions)
 
 
@@ -182,6 +183,8 @@ def test_unknown_kind():
 def test_a_part_that_stays_empty_is_an_error_with_advice():
     with pytest.raises(UserError, match=r"leaves the train part empty.*use another kind"):
         make_split("scaffold", _chains(20))  # one group of 20
+    with pytest.raises(UserError, match="1 scaffold; 20 of 20 molecules share one"):
+        make_split("scaffold-balanced", _chains(20))
     with pytest.raises(UserError, match="leaves the valid part empty"):
         make_split("random", _chains(5))
     with pytest.raises(UserError, match="empty"):

@@ -80,7 +80,7 @@ def test_numbers(value, number):
     assert read_target(value) == number
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-3.4e38, 3.4e38))
 def test_every_float_survives_being_written_and_read(value):
     assert read_target(repr(value)) == value
 
@@ -97,7 +97,8 @@ def test_every_float_survives_being_written_and_read(value):
         ("0x10", "must be a number"),
         ("٣", "must be a number"),
         ("inf", "must be a number"),
-        ("1e999", "must be a number"),
+        ("1e999", "up to 3.4e+38; predict its logarithm"),
+        (-1e39, "up to 3.4e+38; predict its logarithm"),
         (math.inf, "must be a number"),
         ("5 mg", "must be a number"),
     ],

@@ -48,6 +48,22 @@ def test_bad_rows_change_nothing_for_the_others(request, monkeypatch, chunk, mod
     np.testing.assert_allclose(found.loc[~bad, numbers], alone[numbers], atol=1e-5)
 
 
+def test_a_row_without_a_finite_number_says_so(flat, monkeypatch):
+    apply_all = stream.apply_members
+
+    def spoilt(*given, **options):
+        found = apply_all(*given, **options)
+        found.predictions[0, 2, 1] = np.inf
+        found.embeddings[3, 0] = np.nan
+        return found
+
+    monkeypatch.setattr(stream, "apply_members", spoilt)
+    found = flat.predict(GOOD[:5])
+    assert found["error"].notna().tolist() == [False, False, True, True, False]
+    assert found.loc[2, "error"].startswith("predict: the network gives no finite number")
+    assert found.loc[[2, 3], NUMBERS].isna().all(axis=None)
+
+
 @pytest.mark.parametrize("model", ["flat", "flat_views", "spatial"])
 def test_alone_as_in_any_company_and_order(request, model):
     model = request.getfixturevalue(model)

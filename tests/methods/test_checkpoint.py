@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tiny import TASKS, tiny_config, tiny_model
 
 from molweave.chem.conformers import ConformerSettings
@@ -17,7 +17,7 @@ from molweave.errors import UserError
 from molweave.methods import folder as folders
 from molweave.methods.checkpoint import FittedModel, ModelSpec, read_model, write_model
 from molweave.methods.config import to_plain
-from molweave.methods.folder import replace_folder
+from molweave.methods.folder import replace_folder, write_network
 from molweave.methods.spec import FORMAT_VERSION, read_spec
 from molweave.modalities import MODALITIES
 
@@ -130,6 +130,8 @@ def test_a_missing_key(folder: Path, key: str) -> None:
         ("modality_versions", ["graph"]),
         ("modality_versions", None),
         ("standardizer", None),
+        ("standardizer", "other-3"),
+        ("record", None),
         ("surprise", 1),
     ],
 )
@@ -172,6 +174,13 @@ def test_truncated_weights(folder: Path, kept: float) -> None:
     refused(folder, "model.safetensors", "damaged")
 
 
+def test_changed_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    refused(folder, "was changed", "copy the folder again")
+
+
 def test_unreadable_weights(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.unlink()
@@ -195,7 +204,7 @@ def reshape(tensors: dict[str, torch.Tensor]) -> None:
 def test_weights_of_another_network(folder: Path, damage: Callable[[Any], None]) -> None:
     tensors = load_file(folder / "model.safetensors")
     damage(tensors)
-    save_file(tensors, folder / "model.safetensors")
+    write_network(json.loads((folder / "config.json").read_text()), tensors, folder)
     refused(folder, "does not fit its config.json")
 
 

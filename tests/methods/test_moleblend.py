@@ -219,11 +219,21 @@ def test_many_runs_are_one(monkeypatch):
         torch.testing.assert_close(network.encode(batch).embedding, whole, atol=1e-5, rtol=0)
 
 
-def test_a_large_mate_costs_its_own_pairs_only(odd_smiles):
+def test_a_large_mate_costs_its_own_pairs_only(odd_smiles, monkeypatch):
     """Padded together, they would take eight times as much."""
+    padded, pad = [], moleblend.pad_pairs
+
+    def noted(*given):
+        pairs = pad(*given)
+        padded.append(tuple(pairs.real.shape))
+        return pairs
+
+    monkeypatch.setattr(moleblend, "pad_pairs", noted)
     large, small = odd_smiles["1000 atoms"], DRUGLIKE[0]
     samples = [sample(small, geometry=False)] * 7
     found = build().encode(batch_of([*samples, sample(large, geometry=False)]))
+    assert [shape[0] for shape in padded] == [7, 1]
+    assert padded[0][1] < 100 < padded[1][1]
     alone = build().encode(batch_of([sample(small, geometry=False)]))
     torch.testing.assert_close(found.embedding[0], alone.embedding[0], atol=1e-5, rtol=0)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from encoders import tiny_encoder, write_tiny
 from fits import untrained
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tiny import DRUGLIKE, make_batch
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, pretrained
 from molweave.methods.checkpoint import read_model
+from molweave.methods.folder import write_network
 from molweave.methods.pretrained import (
     PretrainedEncoder,
     find_encoder,
@@ -119,10 +120,11 @@ def test_building_draws_nothing_from_what_the_encoder_holds():
 
 def test_a_network_of_another_size_is_told_apart():
     with pytest.raises(UserError) as caught:
-        tiny_encoder().build({"width": 32})
+        tiny_encoder().build({"width": 32, "encoder_dropout": 0.3})
     message = str(caught.value)
     assert "has in another shape (encoder." in message
     assert "pre-trained with width=16, not width=32" in message
+    assert "encoder_dropout" not in message  # it decides no shape
 
 
 def test_what_was_not_pre_trained_is_named():
@@ -165,9 +167,12 @@ def test_models_and_encoders_are_told_apart(folder, tmp_path):
     [
         ({"kind": "index"}, "damaged"),
         ({"kind": None}, "damaged"),
-        ({"format_version": 2}, "encoder format 2"),
+        ({"format_version": 99}, "encoder format 99"),
         ({"method": "alchemy"}, "'alchemy'"),
         ({"method_config": None}, "damaged"),
+        ({"record": None}, "damaged"),
+        ({"standardizer": "other-3"}, "damaged"),
+        ({"method_config": {"width": 10**9}}, "damaged"),
         ({"modality_versions": {"relations": "relations-0"}}, "relations-0"),
         ({"tasks": []}, "tasks"),
     ],
@@ -191,6 +196,13 @@ def test_truncated_weights(folder, kept):
     refused(folder, "damaged", "copy it again")
 
 
+def test_changed_weights(folder):
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    refused(folder, "was changed", "copy the folder again")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -205,7 +217,7 @@ def test_truncated_weights(folder, kept):
 def test_weights_that_are_not_those_of_the_config(folder, damage, words):
     tensors = load_file(folder / "model.safetensors")
     damage(tensors)
-    save_file(tensors, folder / "model.safetensors")
+    write_network(json.loads((folder / "config.json").read_text()), tensors, folder)
     refused(folder, "does not fit its config.json", "1 tensor in all", *words)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,8 +147,8 @@ def untrained(
     return Predictor.load(folder, device="cpu", workers=1)
 
 
-def fake_clock(monkeypatch, seconds: float) -> None:
-    """Every look of the training loop at the clock takes this long."""
+def fake_clock(monkeypatch, seconds: float, loop: ModuleType = finetune) -> None:
+    """Every look of a training loop at the clock takes this long."""
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: next(ticks) * seconds)
-    monkeypatch.setattr(finetune, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)

@@ -18,6 +18,7 @@ from molweave.training.config import TrainConfig
 from molweave.training.finetune import Trainer, choose_metric, refuse_precision
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
+from molweave.wording import counted
 
 CLASS, NUMBER = Task("a", "classification"), Task("b", "regression")
 
@@ -26,6 +27,16 @@ def fit(*targets: str, table=None, events=None, **changes) -> FitResult:
     table = table_from_frame(frame() if table is None else table)
     settings = FitOptions(**options(**{"split": SPLIT, **changes}))
     return fit_table(table, targets or ("alcohol",), settings, events=events)
+
+
+class Told(Events):
+    """Keeps the messages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def valid_part(result: FitResult) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +141,12 @@ def scripted(monkeypatch, scores: list[float]) -> None:
 )
 def test_early_stopping(monkeypatch, patience, scores, trained, best, stopped):
     scripted(monkeypatch, scores)
-    (done,) = fit(training={"epochs": 8, "patience": patience}).fits
+    told = Told()
+    (done,) = fit(training={"epochs": 8, "patience": patience}, events=told).fits
     assert (len(done.history), done.best_epoch, done.stopped) == (trained, best, stopped)
+    why = f"the validation score had not improved for {counted(patience, 'epoch')}"
+    line = f"training 1/1 ended after {trained} of 8 epochs: {why}"
+    assert (line in told.lines) == (stopped == "patience")
 
 
 def test_a_time_limit_ends_training_with_the_best_epoch_so_far(monkeypatch):
@@ -150,8 +165,10 @@ def test_a_time_limit_ends_training_with_the_best_epoch_so_far(monkeypatch):
 
 def test_one_epoch_is_trained_however_short_the_time(monkeypatch):
     fake_clock(monkeypatch, 1000.0)
-    (done,) = fit(training={"max_minutes": 0.1}).fits
+    told = Told()
+    (done,) = fit(training={"epochs": 3, "max_minutes": 0.1}, events=told).fits
     assert (len(done.history), done.stopped) == (1, "time")
+    assert "training 1/1 ended after 1 of 3 epochs: the time limit was reached" in told.lines
 
 
 def test_networks_of_an_ensemble_share_the_time(monkeypatch):
@@ -210,6 +227,19 @@ def test_gradients_are_clipped(monkeypatch):
 def test_a_training_that_diverges_is_explained():
     with pytest.raises(UserError, match=r"diverged in epoch \d+: .* lower learning_rate"):
         fit("carbons", training={"epochs": 20, "learning_rate": 1e20, "schedule": "constant"})
+
+
+def test_weights_that_are_spoilt_by_the_last_step_are_noticed(monkeypatch):
+    train = Trainer._train_epoch
+
+    def spoilt(self):
+        record = train(self)
+        next(iter(self.model.head.parameters())).data.fill_(math.nan)
+        return record
+
+    monkeypatch.setattr(Trainer, "_train_epoch", spoilt)
+    with pytest.raises(UserError, match="diverged in epoch 1: a prediction is not finite"):
+        fit("carbons", training={"epochs": 1})
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])

@@ -7,6 +7,7 @@ import signal
 import corpora
 import pytest
 import torch
+from fits import fake_clock
 from tiny import SIZES
 
 from molweave import UserError
@@ -18,6 +19,7 @@ from molweave.methods import METHODS
 from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.pretrained import read_encoder
 from molweave.pretraining import pretrain
+from molweave.training import pretrain as pretrain_module
 from molweave.training.finetune import make_fabric
 from molweave.training.pretrain import Pretrainer
 from molweave.training.pretrain_config import PretrainConfig
@@ -100,7 +102,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(shards, tmp_path, method, t
     alone = pretrain_corpus(shards, chosen)
     interrupt(shards, tmp_path / "state", method=method, step=8, training=training)
     torch.manual_seed(999)
-    assert json.loads((tmp_path / "state" / "state.json").read_text())["step"] == 6
+    assert json.loads((tmp_path / "state" / "state.json").read_text())["step"] == 7
     resumed = pretrain_corpus(shards, chosen, checkpoint=tmp_path / "state", resume=True)
     assert without_times(resumed.training.history) == without_times(alone.training.history)
     for name, value in alone.method.state_dict().items():
@@ -180,12 +182,29 @@ def test_accumulation_is_the_same_step_in_pieces(shards):
     assert pieces == pytest.approx((mean, mean / 2, mean))
 
 
+def test_the_clock_is_looked_at_after_every_step(shards, tmp_path, monkeypatch):
+    """Also where the log has a line every fifty steps, each of which takes a minute."""
+    fake_clock(monkeypatch, 60.0, pretrain_module)
+    saved, save = [], Pretrainer._save
+
+    def noted(self):
+        saved.append(self.state.step)
+        save(self)
+
+    monkeypatch.setattr(Pretrainer, "_save", noted)
+    training = {"log_steps": 50, "save_minutes": 3.0, "max_minutes": 8.0}
+    chosen = options(training=training)
+    result = pretrain_corpus(shards, chosen, checkpoint=tmp_path / "state").training
+    assert (result.stopped, [record["step"] for record in result.history]) == ("time", [8])
+    assert saved == [3, 6, 8]
+
+
 def test_max_time_ends_cleanly_and_goes_on(shards, tmp_path):
     out = tmp_path / "encoder"
     given = {"method": "moleblend", "method_options": SIZES["moleblend"], "device": "cpu"}
     spec = pretrain(shards, out, **given, training={**RECIPE, "max_minutes": 1e-9})
     assert spec.record["stopped"] == "time"
-    assert spec.record["steps"] == 2
+    assert spec.record["steps"] == 1
     assert "valid_loss" in spec.record["valid"]
     assert (tmp_path / "encoder.training").is_dir()
     spec = pretrain(shards, out, **given, training=RECIPE, resume=True)

@@ -17,6 +17,7 @@ from molweave.errors import UserError
 _ROUNDS = 6
 _SHOWN = 30
 _MAX_LENGTH = 10 * MAX_ATOMS
+_WIDEST = 1e4  # angstrom, along an axis; more than MAX_ATOMS in a row
 
 Step = Callable[[Chem.Mol], Chem.Mol]
 
@@ -191,14 +192,21 @@ def _clean_mol(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _place(mol: Chem.Mol, coordinates: np.ndarray | None) -> None:
-    """Give the molecule these coordinates, where they are as many as its atoms."""
+    """Give the molecule these coordinates, where they are as many as its atoms and apart."""
     if coordinates is None:
         return
     mol.RemoveAllConformers()
-    if len(coordinates) == mol.GetNumAtoms():
+    if len(coordinates) == mol.GetNumAtoms() and _apart(coordinates):
         conformer = Chem.Conformer(len(coordinates))
         conformer.SetPositions(coordinates)
         mol.AddConformer(conformer)
+
+
+def _apart(coordinates: np.ndarray) -> bool:
+    """Whether points can be the atoms of a molecule: not all in one place, nor out of all reach."""
+    if len(coordinates) < 2:
+        return True
+    return bool(0 < np.ptp(coordinates, axis=0).max() <= _WIDEST)
 
 
 def _apply(step: Step, mol: Chem.Mol) -> Chem.Mol:

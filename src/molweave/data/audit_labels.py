@@ -89,8 +89,8 @@ def check_missing(labels: Labels) -> list[Finding]:
 
 def check_constant(labels: Labels) -> list[Finding]:
     """Tasks with no label, one class or one value."""
-    dead = []
-    for task, name in enumerate(labels.names):
+    dead: list[str] = []
+    for task, name in enumerate(labels.names if len(labels.rows) else ()):
         values = labels.values[:, task]
         values = values[~np.isnan(values)]
         if not len(values) or values.min() == values.max():
@@ -141,6 +141,7 @@ def check_balance(labels: Labels) -> list[Finding]:
     """Class balance: a warning where a class is rare, else the share of positives."""
     shares: list[tuple[float, str]] = []
     rare: list[str] = []
+    few: list[str] = []
     for task in labels.columns("classification"):
         values = labels.values[:, task]
         positive, negative = int((values == 1).sum()), int((values == 0).sum())
@@ -149,19 +150,13 @@ def check_balance(labels: Labels) -> list[Finding]:
             continue
         shares.append((positive / total, labels.names[task]))
         fewer = min(positive, negative)
-        if fewer < _RARE_SHARE * total or fewer < _RARE_COUNT:
-            rare.append(f"{labels.names[task]} ({positive} of {total} positive)")
-    if rare:
-        return [
-            make_finding(
-                "class-balance",
-                "warning",
-                (),
-                f"{counted(len(rare), 'target')} with a rare class: {listed(rare)}",
-                "weigh the classes, look at pr_auc besides roc_auc, and expect wide error bars",
-                len(rare),
-            )
-        ]
+        named = f"{labels.names[task]} ({positive} of {total} positive)"
+        if fewer < _RARE_SHARE * total:
+            rare.append(named)
+        elif fewer < _RARE_COUNT:
+            few.append(named)
+    if rare or few:
+        return _scarce(rare, few)
     if not shares:
         return []
     low, high = min(shares), max(shares)
@@ -170,6 +165,29 @@ def check_balance(labels: Labels) -> list[Finding]:
     )
     message = f"positives among the labels: {span}"
     return [make_finding("class-balance", "info", (), message, "no class is rare", 0)]
+
+
+def _scarce(rare: Sequence[str], few: Sequence[str]) -> list[Finding]:
+    """What to do about classes that are a small share, and about classes of few molecules."""
+    remedies = {
+        "with a rare class": (
+            rare,
+            "weigh the classes, look at pr_auc besides roc_auc, and expect wide error bars",
+        ),
+        f"with fewer than {_RARE_COUNT} molecules of a class": (few, "expect wide error bars"),
+    }
+    return [
+        make_finding(
+            "class-balance",
+            "warning",
+            (),
+            f"{counted(len(found), 'target')} {what}: {listed(found)}",
+            advice,
+            len(found),
+        )
+        for what, (found, advice) in remedies.items()
+        if found
+    ]
 
 
 def check_outliers(labels: Labels) -> list[Finding]:

@@ -113,7 +113,8 @@ def make_split(
         raise UserError(f"unknown split {kind!r}: use one of {', '.join(_MAKERS)}")
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6 or min(fractions[:2]) == 0:
         raise UserError(
-            f"split fractions {fractions} must be positive (test may be 0) and add up to 1"
+            f"split fractions {'/'.join(f'{part:g}' for part in fractions)} must be positive "
+            "(test may be 0) and add up to 1"
         )
     part_of, notes = _MAKERS[kind](molecules, seed, fractions)
     needed = PARTS if fractions[2] else PARTS[:2]
@@ -199,8 +200,8 @@ def finish_split(
     for name in needed:
         if not sizes[name]:
             raise UserError(
-                f"the {kind} split leaves the {name} part empty ({line}): "
-                "use another kind of split, other fractions or more molecules"
+                f"the {kind} split leaves the {name} part empty ({'; '.join((line, *notes))}): "
+                "use another kind of split (random, say), other fractions or more molecules"
             )
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
 
@@ -252,7 +253,14 @@ def _scaffold(molecules: Sequence[Molecule], _seed: int, fractions: Fractions) -
         elif train + valid + len(group) <= both_limit:
             part_of[group] = 1
             valid += len(group)
-    return part_of, (counted(len(groups), "scaffold"),)
+    return part_of, _describe_scaffolds(groups)
+
+
+def _describe_scaffolds(groups: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """How many there are, and how many molecules share one where that is most of them."""
+    total, largest = sum(map(len, groups)), max(map(len, groups), default=0)
+    shared = (f"{largest} of {total} molecules share one",) if 2 * largest > total else ()
+    return (counted(len(groups), "scaffold"), *shared)
 
 
 def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
@@ -271,7 +279,7 @@ def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Frac
                 part_of[group] = part
                 sizes[part] += len(group)
                 break
-    return part_of, (counted(len(groups), "scaffold"),)
+    return part_of, _describe_scaffolds(groups)
 
 
 def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:

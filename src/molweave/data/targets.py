@@ -19,6 +19,7 @@ FEWEST_ROWS = 10
 
 _SHOWN = 10
 _NAMED = 3
+_LARGEST = float(np.finfo(np.float32).max)
 _MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
 _FLAGS = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -68,7 +69,8 @@ def read_target(value: object) -> float:
         value: text, a number, a boolean or None. ``True`` and ``False`` are 1 and 0.
 
     Raises:
-        ValueError: text, a censored value such as ``<5``, or infinity; says what to do.
+        ValueError: text, a censored value such as ``<5``, infinity, or a number beyond single
+            precision; says what to do.
     """
     if value is None:
         return math.nan
@@ -76,7 +78,7 @@ def read_target(value: object) -> float:
         return float(value)
     if isinstance(value, numbers.Real):
         number = float(value)
-        if not math.isinf(number):
+        if math.isnan(number) or abs(number) <= _LARGEST:
             return number
     text = str(value).strip()
     lowered = text.casefold()
@@ -84,18 +86,23 @@ def read_target(value: object) -> float:
         return math.nan
     if lowered in _FLAGS:
         return _FLAGS[lowered]
-    if _NUMBER.fullmatch(text) and not math.isinf(float(text)):
+    if _NUMBER.fullmatch(text) and abs(float(text)) <= _LARGEST:
         return float(text)
+    raise ValueError(_remedy(text))
+
+
+def _remedy(text: str) -> str:
+    """What to do about text that is no number."""
     if text.startswith(("<", ">", "≤", "≥", "=<", "=>", "~")):
-        raise ValueError(
+        return (
             "a value below or above a limit is not a number; leave the field empty, or write a "
             "number if you decide that the limit stands for the value"
         )
+    if _NUMBER.fullmatch(text):
+        return f"a target must be a number up to {_LARGEST:.1e}; predict its logarithm instead"
     if _DECIMAL_COMMA.fullmatch(text):
-        raise ValueError("write decimals with a point, not a comma")
-    raise ValueError(
-        "a target must be a number; write classes as 0 and 1, leave unknown fields empty"
-    )
+        return "write decimals with a point, not a comma"
+    return "a target must be a number; write classes as 0 and 1, leave unknown fields empty"
 
 
 def parse_targets(

@@ -20,6 +20,7 @@ from molweave.methods.pretrained import EncoderModel
 from molweave.modalities.base import Missing
 
 CHUNK_ROWS = 1024
+_NOT_FINITE = "the network gives no finite number for this molecule"
 ModelT = TypeVar("ModelT", FittedModel, EncoderModel)
 
 
@@ -108,12 +109,14 @@ class Runner(Generic[ModelT]):
             if isinstance(result, Rejected) or outputs is None or lacking is None:
                 yield self._empty(record, str(result), {})
                 continue
-            if outputs.usable[position]:
-                row = _row(record, lacking[position], outputs, position)
-                yield replace(row, unfit=result.unfit and self.featurizer.takes_input)
-            else:
+            if not outputs.usable[position]:
                 reasons = "; ".join(f"{name}: {why}" for name, why in lacking[position].items())
                 yield self._empty(record, f"featurize: {reasons}", lacking[position])
+            elif not _finite(outputs, position):
+                yield self._empty(record, f"predict: {_NOT_FINITE}", lacking[position])
+            else:
+                row = _row(record, lacking[position], outputs, position)
+                yield replace(row, unfit=result.unfit and self.featurizer.takes_input)
             position += 1
 
     def _empty(self, record: Record, error: str, missing: dict[str, str]) -> Row:
@@ -129,6 +132,11 @@ class Runner(Generic[ModelT]):
 
 
 AnyRunner = Runner[FittedModel] | Runner[EncoderModel]
+
+
+def _finite(outputs: Outputs, position: int) -> bool:
+    found = outputs.predictions[:, position], outputs.embeddings[position]
+    return all(bool(np.isfinite(numbers).all()) for numbers in found)
 
 
 def _row(record: Record, missing: dict[str, str], outputs: Outputs, position: int) -> Row:

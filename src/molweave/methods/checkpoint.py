@@ -79,7 +79,7 @@ def read_model(folder: Path) -> FittedModel:
     tensors = read_tensors(folder)
     try:
         members = tuple(build_member(spec) for _ in range(spec.members))
-    except (TypeError, ValueError, UserError) as error:
+    except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:
         raise damaged(folder, error) from error
     try:
         _together(members).load_state_dict(tensors)

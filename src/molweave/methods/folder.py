@@ -1,5 +1,6 @@
 """Folders that hold a network: config.json and model.safetensors, written whole or not at all."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from molweave.errors import UserError
 from molweave.shapes import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CHECKSUM = "weights_sha256"
+"""Field of config.json that tells whether the weights are those that it was written with."""
 MODEL_FILES = frozenset(
     {
         "README.md",
@@ -90,7 +93,7 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def write_network(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Write config.json and model.safetensors into an existing folder.
+    """Write config.json, with the checksum of the weights, and model.safetensors.
 
     Raises:
         OSError: they cannot be written; the disk is full, say.
@@ -101,7 +104,8 @@ def write_network(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], folde
         (folder / WEIGHTS).chmod(0o644)
     except SafetensorError as error:
         raise OSError(str(error)) from error
-    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    checked = {**plain, CHECKSUM: _sha256(folder / WEIGHTS)}
+    text = json.dumps(checked, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
@@ -109,17 +113,30 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     """The tensors in model.safetensors, on the CPU.
 
     Raises:
-        UserError: the file is not there, truncated or something else.
+        UserError: the file is not there, truncated, something else, or not what was written
+            together with config.json.
     """
     path = folder / WEIGHTS
     try:
         found: dict[str, Tensor] = load_file(path)
+        checksum = _sha256(path)
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"cannot read the weights {path} ({one_line(error)}); the folder is damaged, copy it "
             "again"
         ) from error
+    told = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get(CHECKSUM)
+    if checksum != told:
+        raise UserError(
+            f"{path} was changed: its checksum is {checksum[:12]}, {CONFIG} says {str(told)[:12]}; "
+            "copy the folder again"
+        )
     return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def one_line(error: Exception) -> str:

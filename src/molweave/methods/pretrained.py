@@ -130,12 +130,30 @@ class PretrainedEncoder:
         return kept
 
     def _differences(self, method_config: Mapping[str, Any]) -> str:
+        """The settings that decide which tensors there are, where they differ."""
         found = self.spec.method_config
-        names = [name for name, value in method_config.items() if found.get(name) != value]
+        changed = [name for name, value in method_config.items() if found.get(name) != value]
+        names = [name for name in changed if self._reshapes({name: method_config[name]})]
         return "; ".join(
             f"it was pre-trained with {name}={found.get(name)}, not {name}={method_config[name]}"
-            for name in names
+            for name in names or changed
         )
+
+    def _reshapes(self, change: Mapping[str, Any]) -> bool:
+        """Whether a change of the pre-training's settings alone changes the tensors."""
+        try:
+            wanted = _shapes(self.spec.method, {**self.spec.method_config, **change})
+        except UserError:  # it takes another setting along
+            return True
+        return wanted != {name: value.shape for name, value in self.tensors.items()}
+
+
+def _shapes(method: str, method_config: Mapping[str, Any]) -> dict[str, torch.Size]:
+    """Names and shapes of the tensors of a network, which takes no memory."""
+    entry = METHODS[method]
+    with torch.device("meta"):
+        network = entry.method(replace_fields(entry.config(), method_config, where=method))
+    return {name: value.shape for name, value in network.state_dict().items()}
 
 
 def write_encoder(
@@ -174,14 +192,10 @@ def read_encoder(folder: Path) -> PretrainedEncoder:
         name: value.float() if value.is_floating_point() else value
         for name, value in read_tensors(folder).items()
     }
-    entry = METHODS[spec.method]
     try:
-        config = replace_fields(entry.config(), spec.method_config, where=spec.method)
-        with torch.device("meta"):
-            wanted = entry.method(config).state_dict()
-    except (TypeError, ValueError, AttributeError, UserError) as error:
+        shapes = _shapes(spec.method, spec.method_config)
+    except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:
         raise damaged(folder, error) from error
-    shapes = {name: value.shape for name, value in wanted.items()}
     found = {name: value.shape for name, value in tensors.items()}
     wrong = [name for name in {**shapes, **found} if shapes.get(name) != found.get(name)]
     if wrong:

@@ -11,9 +11,9 @@ from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
-from molweave.methods.folder import CONFIG, one_line
+from molweave.methods.folder import CHECKSUM, CONFIG, one_line
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KINDS = {
     "model": ("a fitted model", "predict and embed take it"),
     "encoder": ("a pre-trained encoder", "fit --from and embed take it"),
@@ -63,6 +63,9 @@ class Spec:
         Raises:
             TypeError, KeyError, AttributeError: a field is missing, unknown or of another type.
         """
+        for name in ("method_config", "modality_versions", "record"):
+            if not isinstance(plain.get(name, {}), dict):
+                raise TypeError(f"{name} is not a table of values")
         return cls(**{**plain, "conformers": ConformerSettings(**plain["conformers"])})
 
 
@@ -121,14 +124,19 @@ def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
             f"{folder} has {kind} format {version}, this version of molweave reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"
         )
+    plain.pop(CHECKSUM, None)
     return kind, plain
 
 
 def _check_versions(spec: Spec, folder: Path) -> None:
     if spec.method not in METHODS:
         raise UserError(f"{folder} needs the method {spec.method!r}; known: {', '.join(METHODS)}")
-    found = {modality.name: modality.version for modality in make_modalities(spec.modality_names)}
-    found["standardizer"] = Standardizer(spec.standardizer.rsplit("-", 1)[0]).version
+    try:
+        views = make_modalities(spec.modality_names)
+        standardizer = Standardizer(spec.standardizer.rsplit("-", 1)[0])
+    except UserError as error:
+        raise damaged(folder, error) from error
+    found = {view.name: view.version for view in views} | {"standardizer": standardizer.version}
     wanted = {**spec.modality_versions, "standardizer": spec.standardizer}
     changed = [name for name, version in wanted.items() if found.get(name) != version]
     if changed:

@@ -18,9 +18,15 @@ from molweave.training.probe import embed_dataset, head_config, probe
 from molweave.training.record import identity
 from molweave.training.seed import seed_everything
 from molweave.training.state import holds_state
+from molweave.wording import counted
 
 _LEAST_MINUTES = 1e-9
 """Left for a network whose head took all the time: it trains for one epoch."""
+_EARLY = {
+    "time": "the time limit was reached",
+    "patience": "the validation score had not improved for {patience}",
+}
+"""Why a training ended before its last epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +130,14 @@ class EnsembleFit:
         )
 
     def _run(self, trainer: Trainer, name: str, number: int) -> Fit:
-        self.events.stage(f"{name} {self._count(number)}", trainer.config.epochs)
-        return trainer.run(lambda epoch: self.events.epoch(number, epoch))
+        title = f"{name} {self._count(number)}"
+        self.events.stage(title, trainer.config.epochs)
+        fit = trainer.run(lambda epoch: self.events.epoch(number, epoch))
+        if fit.stopped != "epochs":
+            done, asked = len(fit.history), trainer.config.epochs
+            why = _EARLY[fit.stopped].format(patience=counted(trainer.config.patience, "epoch"))
+            self.events.message(f"{title} ended after {done} of {asked} epochs: {why}")
+        return fit
 
     def _begun(self, number: int) -> bool:
         """Whether a state of the whole network is there to go on from."""

@@ -274,10 +274,7 @@ class Trainer:
         batch = batch.to(self.fabric.device)
         terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
         if not torch.isfinite(terms["loss"]):
-            raise UserError(
-                f"training diverged in epoch {self.state.epoch + 1}: the loss is not finite; lower "
-                "learning_rate, or look for extreme values in the targets"
-            )
+            raise self._diverged("the loss")
         self.fabric.backward(share * terms["loss"])
         return terms
 
@@ -303,12 +300,20 @@ class Trainer:
         valid = self.split.valid
         part = self.dataset.subset(valid)
         outputs = apply_members([self.model], part, device=self.fabric.device)
+        if not np.isfinite(outputs.predictions[0, outputs.usable]).all():
+            raise self._diverged("a prediction")
         if self.metric == "loss":
             value = _mixed_loss(self.model, outputs.predictions[0], part.labels)
         else:
             value = evaluate(self.metric, part.labels, outputs.predictions[0]).value
         record[f"valid_{self.metric}"] = value
         return -np.inf if np.isnan(value) else self._merit(value)
+
+    def _diverged(self, what: str) -> UserError:
+        return UserError(
+            f"training diverged in epoch {self.state.epoch + 1}: {what} is not finite; lower "
+            "learning_rate, or look for extreme values in the targets"
+        )
 
     def _save(self) -> None:
         if self.checkpoint is None:

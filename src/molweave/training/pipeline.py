@@ -32,7 +32,7 @@ from molweave.training.options import FitOptions
 from molweave.training.record import make_spec
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state, remove_states
-from molweave.training.table import TrainingTable, read_training_table
+from molweave.training.table import TrainingTable, check_usable, read_training_table
 from molweave.wording import counted, describe_unfit
 
 
@@ -134,6 +134,7 @@ def _prepare(
     events: Events,
 ) -> _Prepared:
     """Split, audit and featurise, and refuse what nothing can be learnt from."""
+    check_usable(table, data)
     check_targets(data.targets, names)
     if split is None:
         split = choose_split(

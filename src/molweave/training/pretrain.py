@@ -158,14 +158,17 @@ class Pretrainer:
             self.state.step += 1
             now = time.monotonic()
             self.state.seconds = before + now - started
-            if self._due(self.config.log_steps):
+            limit = 60 * self.config.max_minutes
+            ended = bool(limit) and self.state.step < self.steps and now - started >= limit
+            ended, stale = self._agree((ended, now - saved >= 60 * self.config.save_minutes))
+            if ended or self._due(self.config.log_steps):
                 self._record(on_record)
-                if self._agree(now - saved >= 60 * self.config.save_minutes):
-                    self._save()
-                    saved = now
-                limit = 60 * self.config.max_minutes
-                if limit and self.state.step < self.steps and self._agree(now - started >= limit):
-                    return "time"
+            if ended:
+                return "time"
+            if stale:
+                self._share_sums()
+                self._save()
+                saved = now
             self._stop_if(interrupted())
         return "epochs"
 
@@ -177,9 +180,13 @@ class Pretrainer:
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self.steps
 
-    def _agree(self, decision: bool) -> bool:
-        """The decision of the first process, whose clock counts for all."""
-        return bool(self.fabric.broadcast(decision))
+    def _agree(self, decisions: tuple[bool, bool]) -> tuple[bool, bool]:
+        """The decisions of the first process, whose clock counts for all."""
+        return self.fabric.broadcast(decisions)
+
+    def _share_sums(self) -> None:
+        """Give every process the means over all, which are what a checkpoint holds."""
+        self.sums = {name: self._mean(value) for name, value in self.sums.items()}
 
     def _step(self, batches: list[Batch]) -> None:
         """One step of the optimiser; random numbers depend on seed, step and rank only."""

@@ -25,7 +25,7 @@ class PretrainConfig:
             ``bf16-mixed``.
         compile: whether ``torch.compile`` translates the layers that gain from it.
         max_atoms: molecules of more heavy atoms are left out.
-        max_minutes: end cleanly at the first line of the log after this time; 0 for no limit.
+        max_minutes: end cleanly after the step that is running at this time; 0 for no limit.
         log_steps: steps between two lines of the log.
         valid_steps: steps between two validations, rounded to a multiple of ``log_steps``; there is
             one at the end in any case.

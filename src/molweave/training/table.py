@@ -80,6 +80,25 @@ def read_training_table(
     )
 
 
+def check_usable(table: Table, data: TrainingTable) -> None:
+    """Refuse a table without a single molecule.
+
+    Args:
+        table: what was read.
+        data: what came of it.
+
+    Raises:
+        UserError: names the column of the structures and what is wrong with the first of them.
+    """
+    if not data.molecules:
+        first = data.rejected[0]
+        column = f" in the column {table.smiles_column!r}" if table.smiles_column else ""
+        raise UserError(
+            f"{table.name}: no row of {data.rows} has a usable molecule{column}; row {first.row}: "
+            f"{first}"
+        )
+
+
 def _coordinates_digest(molecules: Sequence[Molecule]) -> str | None:
     """Digest over positions and little-endian coordinates of the molecules that have some."""
     digest, found = hashlib.sha256(), False
