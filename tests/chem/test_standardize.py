@@ -272,6 +272,19 @@ def test_flat_coordinates_of_an_extended_smiles_are_not_a_structure():
     assert deep.coordinates.tolist() == [[0, 0, 0], [1, 1, 1]]
 
 
+@pytest.mark.parametrize("places", [np.zeros((3, 3)), np.diag([0.0, 9e4, 1.8e5])], ids=str)
+def test_a_structure_without_a_shape_has_no_coordinates(places):
+    mol = Chem.MolFromSmiles("CCO")
+    conformer = Chem.Conformer(3)
+    conformer.SetPositions(places)
+    mol.AddConformer(conformer)
+    for record in (Record(0, (), None, mol=mol), Record(0, (), "CCO", coordinates=places)):
+        molecule = Standardizer()(record)
+        assert isinstance(molecule, Molecule)
+        assert molecule.coordinates is None
+        assert molecule.unfit
+
+
 @pytest.mark.parametrize("name", STANDARDIZERS)
 def test_coordinates_beside_a_smiles_go_with_their_atoms(name):
     places = np.arange(9.0).reshape(3, 3)

@@ -17,7 +17,7 @@ from molweave.errors import UserError
 from molweave.methods import folder as folders
 from molweave.methods.checkpoint import FittedModel, ModelSpec, read_model, write_model
 from molweave.methods.config import to_plain
-from molweave.methods.folder import replace_folder, write_network
+from molweave.methods.folder import CHECKSUM, replace_folder, write_network
 from molweave.methods.spec import FORMAT_VERSION, read_spec
 from molweave.modalities import MODALITIES
 
@@ -110,7 +110,7 @@ def test_another_format_version(folder: Path) -> None:
     refused(folder, f"format {FORMAT_VERSION + 1}", f"reads format {FORMAT_VERSION}", "install")
 
 
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(ModelSpec)])
+@pytest.mark.parametrize("key", [*(f.name for f in dataclasses.fields(ModelSpec)), CHECKSUM])
 def test_a_missing_key(folder: Path, key: str) -> None:
     edit(folder, lambda plain: plain.pop(key))
     if key == "record":  # information only

@@ -125,6 +125,7 @@ def test_a_network_of_another_size_is_told_apart():
     assert "has in another shape (encoder." in message
     assert "pre-trained with width=16, not width=32" in message
     assert "encoder_dropout" not in message  # it decides no shape
+    assert "views" not in message  # that of fine-tuning needs fewer tensors, no others
 
 
 def test_what_was_not_pre_trained_is_named():

@@ -212,6 +212,7 @@ def test_max_time_ends_cleanly_and_goes_on(shards, tmp_path):
     assert not (tmp_path / "encoder.training").exists()
     alone = pretrain(shards, tmp_path / "alone", **given, training=RECIPE)
     assert alone.record["valid"] == spec.record["valid"]
+    assert read_encoder(tmp_path / "alone").sha256 == read_encoder(out).sha256
 
 
 def test_the_folder_holds_the_weights_and_the_log(shards, tmp_path):

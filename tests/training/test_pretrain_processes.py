@@ -1,6 +1,7 @@
 """Two processes under gloo learn what one process with the same global batch learns."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -10,23 +11,40 @@ import corpora
 import pytest
 
 SECONDS = 240  # after so long something hangs
+NEVER = -1
 SCRIPT = """
 import sys
 from molweave.pretraining import pretrain
+from molweave.training.pretrain import Pretrainer
 from tiny import SIZES
 
+end, log_steps = (int(number) for number in sys.argv[3:])
+step = Pretrainer._step
+
+
+def step_or_stop(self, batches):
+    if self.state.step == end:
+        raise KeyboardInterrupt
+    step(self, batches)
+
+
+Pretrainer._step = step_or_stop
 still = {"encoder_dropout": 0.0, "drop_path": 0.0, "noise": 0.0, "denoise": 0.0}
 plain = {"show_spd": 0.0, "show_edge": 1.0, "show_distance": 0.0, "show_spatial_atom": 0.0}
 plain |= {"whole_2d": 0.0, "whole_3d": 0.0, "whole_both": 0.0, "atoms": 0.0}
-recipe = {"epochs": 4, "batch_size": 8, "log_steps": 1, "learning_rate": 3e-3, "valid_molecules": 9}
-pretrain(
-    sys.argv[1],
-    sys.argv[2],
-    method="moleblend",
-    method_options={**SIZES["moleblend"], **still, **plain},
-    training={**recipe, "valid_steps": 4},
-    device="cpu",
-)
+recipe = {"epochs": 4, "batch_size": 8, "learning_rate": 3e-3, "valid_molecules": 9}
+try:
+    pretrain(
+        sys.argv[1],
+        sys.argv[2],
+        method="moleblend",
+        method_options={**SIZES["moleblend"], **still, **plain},
+        training={**recipe, "valid_steps": 4, "log_steps": log_steps, "save_minutes": 0},
+        device="cpu",
+        resume=True,
+    )
+except KeyboardInterrupt:
+    pass
 """
 
 MMSA = """
@@ -45,15 +63,21 @@ pretrain(
 """
 
 
-def learn(shards: Path, out: Path, processes: int, source: str = SCRIPT) -> list[dict[str, float]]:
-    """The log of a pre-training in so many processes."""
+def learn(
+    shards: Path,
+    out: Path,
+    processes: int,
+    source: str = SCRIPT,
+    *numbers: int,
+) -> None:
+    """A pre-training in so many processes, of a script that takes these numbers."""
     script = out.with_suffix(".py")
     script.write_text(source, encoding="utf-8")
     support = Path(corpora.__file__).parent
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(launcher if processes > 1 else [])]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(script), str(shards)]
     done = subprocess.run(
-        [*command, str(script), str(shards), str(out)],
+        [*command, str(out), *map(str, numbers)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(support), *sys.path])},
         capture_output=True,
         text=True,
@@ -61,6 +85,10 @@ def learn(shards: Path, out: Path, processes: int, source: str = SCRIPT) -> list
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def read_log(out: Path) -> list[dict[str, float]]:
+    """Its history."""
     with (out / "history.csv").open() as file:
         return [
             {name: float(value) for name, value in row.items() if value}
@@ -77,7 +105,9 @@ def shards(tmp_path_factory):
 
 @pytest.mark.slow
 def test_two_processes_learn_as_one(shards, tmp_path):
-    one, two = (learn(shards, tmp_path / f"by-{count}", count) for count in (1, 2))
+    for count in (1, 2):
+        learn(shards, tmp_path / f"by-{count}", count, SCRIPT, NEVER, 1)
+    one, two = (read_log(tmp_path / f"by-{count}") for count in (1, 2))
     assert len(one) == len(two) == 20
     for expected, found in zip(one, two, strict=True):
         assert found["spd"] == pytest.approx(expected["spd"], rel=0.05)
@@ -87,10 +117,28 @@ def test_two_processes_learn_as_one(shards, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_go_on_between_two_lines_of_the_log(shards, tmp_path):
+    alone, stopped = tmp_path / "alone", tmp_path / "stopped"
+    learn(shards, alone, 2, SCRIPT, NEVER, 2)
+    learn(shards, stopped, 2, SCRIPT, 7, 2)
+    state = json.loads((tmp_path / "stopped.training" / "state.json").read_text())
+    assert state["step"] == 7
+    learn(shards, stopped, 2, SCRIPT, NEVER, 2)
+    times = ("seconds", "molecules_per_second")
+    logs = [
+        [{k: v for k, v in line.items() if k not in times} for line in read_log(out)]
+        for out in (alone, stopped)
+    ]
+    assert [line["step"] for line in logs[0]] == list(range(2, 21, 2))
+    assert logs[1] == [pytest.approx(line, rel=1e-5) for line in logs[0]]
+
+
+@pytest.mark.slow
 def test_a_score_that_one_process_has_no_molecule_for(tmp_path):
     """Every second held-out molecule has coordinates: all are in the share of the first process."""
     shards = tmp_path / "shards"
     corpora.write_corpus(shards, (16,), valid=8, placed=True)
-    last = learn(shards, tmp_path / "encoder", 2, MMSA)[-1]
+    learn(shards, tmp_path / "encoder", 2, MMSA)
+    last = read_log(tmp_path / "encoder")[-1]
     assert 0 <= last["valid_graph_to_geometry"] <= 1
     assert 0 <= last["valid_graph_to_image"] <= 1

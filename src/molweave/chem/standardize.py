@@ -101,7 +101,7 @@ class Standardizer:
         try:
             with rdBase.BlockLogs():
                 mol = _parse(record)
-                _place(mol, record.coordinates)
+                given = _place(mol, record.coordinates)
                 canonical, mol = canonicalize(mol)
                 if self._extra:
                     for step in self._extra:
@@ -112,7 +112,7 @@ class Standardizer:
             return Rejected(record.row, refusal.stage, refusal.reason)
         text = canonical if record.smiles is None else record.smiles
         coordinates = _pop_coordinates(mol)
-        unfit = record.coordinates is not None and coordinates is None
+        unfit = given and coordinates is None
         return Molecule(record.row, text, canonical, mol, coordinates, unfit)
 
 
@@ -191,15 +191,21 @@ def _clean_mol(mol: Chem.Mol) -> Chem.Mol:
         raise _Refused("parse", describe_problems(mol)) from error
 
 
-def _place(mol: Chem.Mol, coordinates: np.ndarray | None) -> None:
-    """Give the molecule these coordinates, where they are as many as its atoms and apart."""
+def _place(mol: Chem.Mol, coordinates: np.ndarray | None) -> bool:
+    """Give the molecule these coordinates, or its own, where they can be those of its atoms.
+
+    Tells whether there are any, good or bad.
+    """
     if coordinates is None:
-        return
+        if not mol.GetNumConformers():
+            return False
+        coordinates = mol.GetConformer().GetPositions()
     mol.RemoveAllConformers()
     if len(coordinates) == mol.GetNumAtoms() and _apart(coordinates):
         conformer = Chem.Conformer(len(coordinates))
         conformer.SetPositions(coordinates)
         mol.AddConformer(conformer)
+    return True
 
 
 def _apart(coordinates: np.ndarray) -> bool:

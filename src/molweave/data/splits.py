@@ -199,9 +199,10 @@ def finish_split(
     line = ", ".join(f"{name} {size}" for name, size in sizes.items())
     for name in needed:
         if not sizes[name]:
+            say = " (random, say)" if kind.startswith("scaffold") else ""
             raise UserError(
                 f"the {kind} split leaves the {name} part empty ({'; '.join((line, *notes))}): "
-                "use another kind of split (random, say), other fractions or more molecules"
+                f"use another kind of split{say}, other fractions or more molecules"
             )
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
 

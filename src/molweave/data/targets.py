@@ -92,14 +92,14 @@ def read_target(value: object) -> float:
 
 
 def _remedy(text: str) -> str:
-    """What to do about text that is no number."""
+    """What to do about a value that cannot be a target."""
     if text.startswith(("<", ">", "≤", "≥", "=<", "=>", "~")):
         return (
             "a value below or above a limit is not a number; leave the field empty, or write a "
             "number if you decide that the limit stands for the value"
         )
     if _NUMBER.fullmatch(text):
-        return f"a target must be a number up to {_LARGEST:.1e}; predict its logarithm instead"
+        return f"a target must be a number of at most {_LARGEST:.1e} in size; use another unit"
     if _DECIMAL_COMMA.fullmatch(text):
         return "write decimals with a point, not a comma"
     return "a target must be a number; write classes as 0 and 1, leave unknown fields empty"

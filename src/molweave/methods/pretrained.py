@@ -140,12 +140,13 @@ class PretrainedEncoder:
         )
 
     def _reshapes(self, change: Mapping[str, Any]) -> bool:
-        """Whether a change of the pre-training's settings alone changes the tensors."""
+        """Whether a change of the pre-training's settings alone needs other tensors."""
         try:
             wanted = _shapes(self.spec.method, {**self.spec.method_config, **change})
         except UserError:  # it takes another setting along
             return True
-        return wanted != {name: value.shape for name, value in self.tensors.items()}
+        found = {name: value.shape for name, value in self.tensors.items()}
+        return any(found.get(name) != shape for name, shape in wanted.items())
 
 
 def _shapes(method: str, method_config: Mapping[str, Any]) -> dict[str, torch.Size]:

@@ -124,7 +124,8 @@ def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
             f"{folder} has {kind} format {version}, this version of molweave reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"
         )
-    plain.pop(CHECKSUM, None)
+    if plain.pop(CHECKSUM, None) is None:
+        raise damaged(folder, KeyError(CHECKSUM))
     return kind, plain
 
 

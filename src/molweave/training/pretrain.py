@@ -153,40 +153,32 @@ class Pretrainer:
         started = saved = time.monotonic()
         before = self.state.seconds
         for batches in self.feed.steps(self.state.step, self.steps):
-            self._stop_if(interrupted())
+            interrupted()  # takes Ctrl-C back from RDKit, which made the batches
             self._step(batches)
             self.state.step += 1
             now = time.monotonic()
             self.state.seconds = before + now - started
             limit = 60 * self.config.max_minutes
             ended = bool(limit) and self.state.step < self.steps and now - started >= limit
-            ended, stale = self._agree((ended, now - saved >= 60 * self.config.save_minutes))
+            stale = now - saved >= 60 * self.config.save_minutes
+            ended, stale, stop = self._agree((ended, stale, interrupted()))
             if ended or self._due(self.config.log_steps):
                 self._record(on_record)
             if ended:
                 return "time"
-            if stale:
-                self._share_sums()
+            if stale or stop:
                 self._save()
                 saved = now
-            self._stop_if(interrupted())
+            if stop:
+                raise KeyboardInterrupt
         return "epochs"
-
-    def _stop_if(self, interrupted: bool) -> None:
-        if interrupted:
-            self._save()
-            raise KeyboardInterrupt
 
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self.state.step == self.steps
 
-    def _agree(self, decisions: tuple[bool, bool]) -> tuple[bool, bool]:
+    def _agree(self, decisions: tuple[bool, bool, bool]) -> tuple[bool, bool, bool]:
         """The decisions of the first process, whose clock counts for all."""
         return self.fabric.broadcast(decisions)
-
-    def _share_sums(self) -> None:
-        """Give every process the means over all, which are what a checkpoint holds."""
-        self.sums = {name: self._mean(value) for name, value in self.sums.items()}
 
     def _step(self, batches: list[Batch]) -> None:
         """One step of the optimiser; random numbers depend on seed, step and rank only."""
@@ -324,11 +316,17 @@ class Pretrainer:
                 yield batch.to(self.fabric.device)
 
     def _save(self) -> None:
-        """Write what there is to go on from, unless no number could go on from it."""
-        if self.checkpoint is None or self.fabric.global_rank:
+        """Write what there is to go on from, unless no number could go on from it.
+
+        Called in all processes together: what they have summed up is shared, the first one writes.
+        """
+        if self.checkpoint is None:
             return
+        self.sums = {name: self._mean(value) for name, value in self.sums.items()}
         if not all(bool(torch.isfinite(value).all()) for value in self.method.parameters()):
             raise _diverged(self.state.step, "a weight")
+        if self.fabric.global_rank:
+            return
         tensors: dict[str, dict[str, Tensor]] = {
             "model": dict(self.method.state_dict()),
             "optimizer": optimizer_tensors(self.optimizer),
