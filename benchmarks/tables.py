@@ -4,8 +4,8 @@
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, ``finetuning_METHOD``, or
-``pretraining_METHOD``.
+``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, ``qm9``, ``finetuning_METHOD``,
+or ``pretraining_METHOD``.
 """
 
 import argparse
@@ -65,6 +65,7 @@ def make_tables(results: Path) -> dict[str, str]:
         "ablation": ablation_table(read_rows(results / "ablations.csv")),
         "probes": probes_table(results / "probes.csv"),
         "throughput": throughput_table(results / "throughput.csv"),
+        "qm9": qm9_table(results / "qm9.csv"),
         **{
             f"finetuning_{method}": gain_table(read_rows(results / f"finetuning_{method}.csv"))
             for method in ("mmsa", "moleblend")
@@ -240,6 +241,24 @@ def throughput_table(path: Path) -> str:
         cells = [f"{MODELS[row['method']]}, {row['preset']}", row["stage"], device]
         cells += [row["per_second"], *(f"{parts[name]:.0%}" for name in shares)]
         lines.append(_line([*cells, row["gflop_per_molecule"], row["tflops"]]))
+    return "\n".join(lines) + "\n"
+
+
+def qm9_table(path: Path) -> str:
+    """Test errors of every model, a column a target, whether learnt together or one by one."""
+    rows = _read_any(path)
+    if not rows:
+        return NOTHING
+    targets = list(dict.fromkeys((row["target"], row["unit"]) for row in rows))
+    head = ["model", "molecules to train on", "seed", *(f"{name} ({u})" for name, u in targets)]
+    fits: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in rows:
+        fit = model_name(row), f"{int(row['train_molecules']):,}", row["seed"]
+        fits.setdefault(fit, {})[row["target"]] = f"{float(row['test']):.4g}"
+    lines = [_line(head), _line(["---"] * len(head))]
+    lines += [
+        _line([*fit, *(of.get(name, EMPTY) for name, _ in targets)]) for fit, of in fits.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

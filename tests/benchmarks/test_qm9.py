@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import qm9
 import qm9_data
 import rows
+import tables
 
 HARTREE = 27.211386245988 * 1000
 WRONG = (5, 77)
@@ -164,6 +165,10 @@ def test_the_errors_are_those_of_its_predictions(folder, data, tmp_path, capsys)
     qm9.main(words)
     assert "0 of 2 fits to do" in capsys.readouterr().out
     assert len(rows.read_rows(out, qm9.COLUMNS)) == 3
+    head, _, line = tables.qm9_table(out).splitlines()
+    assert head.endswith("| mu (D) | h298 (meV) | cv (cal/(mol K)) |")
+    shown = [float(text) for text in line.strip("| ").split(" | ")[3:]]
+    assert shown == [pytest.approx(float(row["test"]), rel=1e-3) for row in stored]
 
 
 def test_a_fit_from_an_encoder_says_from_which(folder, tmp_path):
