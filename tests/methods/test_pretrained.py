@@ -128,6 +128,13 @@ def test_a_network_of_another_size_is_told_apart():
     assert "views" not in message  # that of fine-tuning needs fewer tensors, no others
 
 
+def test_settings_that_go_together_only_are_named():
+    with pytest.raises(
+        UserError, match=r"not width=12; it was pre-trained with heads=\d, not heads=3"
+    ):
+        tiny_encoder().build({"width": 12, "heads": 3})
+
+
 def test_what_was_not_pre_trained_is_named():
     flat = tiny_encoder(views="2d")
     with pytest.raises(UserError) as caught:
