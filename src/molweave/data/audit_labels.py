@@ -169,13 +169,15 @@ def check_balance(labels: Labels) -> list[Finding]:
 
 def _scarce(rare: Sequence[str], few: Sequence[str]) -> list[Finding]:
     """What to do about classes that are a small share, and about classes of few molecules."""
-    remedies = {
-        "with a rare class": (
+    wide = "expect wide error bars"
+    kinds = (
+        (
             rare,
-            "weigh the classes, look at pr_auc besides roc_auc, and expect wide error bars",
+            "with a rare class",
+            f"weigh the classes, look at pr_auc besides roc_auc, and {wide}",
         ),
-        f"with fewer than {_RARE_COUNT} molecules of a class": (few, "expect wide error bars"),
-    }
+        (few, f"with fewer than {_RARE_COUNT} molecules of a class", wide),
+    )
     return [
         make_finding(
             "class-balance",
@@ -185,7 +187,7 @@ def _scarce(rare: Sequence[str], few: Sequence[str]) -> list[Finding]:
             advice,
             len(found),
         )
-        for what, (found, advice) in remedies.items()
+        for found, what, advice in kinds
         if found
     ]
 

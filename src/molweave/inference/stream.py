@@ -112,7 +112,7 @@ class Runner(Generic[ModelT]):
             if not outputs.usable[position]:
                 reasons = "; ".join(f"{name}: {why}" for name, why in lacking[position].items())
                 yield self._empty(record, f"featurize: {reasons}", lacking[position])
-            elif not _finite(outputs, position):
+            elif not outputs.finite[position]:
                 yield self._empty(record, f"predict: {_NOT_FINITE}", lacking[position])
             else:
                 row = _row(record, lacking[position], outputs, position)
@@ -132,11 +132,6 @@ class Runner(Generic[ModelT]):
 
 
 AnyRunner = Runner[FittedModel] | Runner[EncoderModel]
-
-
-def _finite(outputs: Outputs, position: int) -> bool:
-    found = outputs.predictions[:, position], outputs.embeddings[position]
-    return all(bool(np.isfinite(numbers).all()) for numbers in found)
 
 
 def _row(record: Record, missing: dict[str, str], outputs: Outputs, position: int) -> Row:

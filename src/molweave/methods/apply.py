@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,6 +33,13 @@ class Outputs:
     embeddings: np.ndarray
     weights: np.ndarray
     usable: np.ndarray
+
+    @cached_property
+    def finite(self) -> np.ndarray:
+        """bool (molecules,), whether all predictions and the embedding are finite numbers."""
+        found: np.ndarray = np.isfinite(self.predictions).all((0, 2))
+        found &= np.isfinite(self.embeddings).all(1)
+        return found
 
 
 def apply_members(

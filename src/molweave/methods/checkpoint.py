@@ -11,9 +11,9 @@ from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.config import replace_fields
-from molweave.methods.folder import WEIGHTS, one_line, read_tensors, write_network
+from molweave.methods.folder import WEIGHTS, one_line, write_network
 from molweave.methods.property_model import PropertyModel
-from molweave.methods.spec import Spec, damaged, read_spec
+from molweave.methods.spec import Spec, damaged, read_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,7 @@ def read_model(folder: Path) -> FittedModel:
         UserError: not a model folder, truncated, written by a newer format, or made with
             featurizers that this version does not have.
     """
-    spec = read_spec(folder, ModelSpec)
-    tensors = read_tensors(folder)
+    spec, tensors = read_network(folder, ModelSpec)
     try:
         members = tuple(build_member(spec) for _ in range(spec.members))
     except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:

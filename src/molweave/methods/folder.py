@@ -109,8 +109,12 @@ def write_network(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], folde
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path, told: str) -> dict[str, Tensor]:
     """The tensors in model.safetensors, on the CPU.
+
+    Args:
+        folder: of the network.
+        told: the checksum in its config.json.
 
     Raises:
         UserError: the file is not there, truncated, something else, or not what was written
@@ -125,10 +129,9 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
             f"cannot read the weights {path} ({one_line(error)}); the folder is damaged, copy it "
             "again"
         ) from error
-    told = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get(CHECKSUM)
     if checksum != told:
         raise UserError(
-            f"{path} was changed: its checksum is {checksum[:12]}, {CONFIG} says {str(told)[:12]}; "
+            f"{path} was changed: its checksum is {checksum[:12]}, {CONFIG} says {told[:12]}; "
             "copy the folder again"
         )
     return found

@@ -17,9 +17,9 @@ from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.base import Method
 from molweave.methods.config import replace_fields, to_plain
-from molweave.methods.folder import CONFIG, WEIGHTS, read_tensors, write_network
+from molweave.methods.folder import CONFIG, WEIGHTS, write_network
 from molweave.methods.property_model import Embedder
-from molweave.methods.spec import Spec, damaged, read_spec
+from molweave.methods.spec import Spec, damaged, read_network
 from molweave.shapes import Tensor
 from molweave.wording import counted
 
@@ -142,19 +142,23 @@ class PretrainedEncoder:
     def _reshapes(self, change: Mapping[str, Any]) -> bool:
         """Whether a change of the pre-training's settings alone needs other tensors."""
         try:
-            wanted = _shapes(self.spec.method, {**self.spec.method_config, **change})
+            wanted = _wanted(self.spec.method, {**self.spec.method_config, **change})
         except UserError:  # it takes another setting along
             return True
-        found = {name: value.shape for name, value in self.tensors.items()}
+        found = _shapes(self.tensors)
         return any(found.get(name) != shape for name, shape in wanted.items())
 
 
-def _shapes(method: str, method_config: Mapping[str, Any]) -> dict[str, torch.Size]:
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in tensors.items()}
+
+
+def _wanted(method: str, method_config: Mapping[str, Any]) -> dict[str, torch.Size]:
     """Names and shapes of the tensors of a network, which takes no memory."""
     entry = METHODS[method]
     with torch.device("meta"):
         network = entry.method(replace_fields(entry.config(), method_config, where=method))
-    return {name: value.shape for name, value in network.state_dict().items()}
+    return _shapes(network.state_dict())
 
 
 def write_encoder(
@@ -188,16 +192,16 @@ def read_encoder(folder: Path) -> PretrainedEncoder:
             featurizers that this version does not have, or with tensors that are not those of its
             configuration.
     """
-    spec = read_spec(folder, EncoderSpec)
+    spec, stored = read_network(folder, EncoderSpec)
     tensors = {
         name: value.float() if value.is_floating_point() else value
-        for name, value in read_tensors(folder).items()
+        for name, value in stored.items()
     }
     try:
-        shapes = _shapes(spec.method, spec.method_config)
+        shapes = _wanted(spec.method, spec.method_config)
     except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:
         raise damaged(folder, error) from error
-    found = {name: value.shape for name, value in tensors.items()}
+    found = _shapes(tensors)
     wrong = [name for name in {**shapes, **found} if shapes.get(name) != found.get(name)]
     if wrong:
         states = {True: "missing", False: "of another shape"}

@@ -11,7 +11,8 @@ from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
-from molweave.methods.folder import CHECKSUM, CONFIG, one_line
+from molweave.methods.folder import CHECKSUM, CONFIG, one_line, read_tensors
+from molweave.shapes import Tensor
 
 FORMAT_VERSION = 2
 KINDS = {
@@ -88,6 +89,21 @@ def read_spec(folder: Path, spec_type: type[SpecT]) -> SpecT:
         UserError: not such a folder, damaged, written by a newer format, or made with featurizers
             that this version does not have.
     """
+    return _read(folder, spec_type)[0]
+
+
+def read_network(folder: Path, spec_type: type[SpecT]) -> tuple[SpecT, dict[str, Tensor]]:
+    """The specification and the tensors that were written with it.
+
+    Raises:
+        UserError: see `read_spec` and `read_tensors`.
+    """
+    spec, checksum = _read(folder, spec_type)
+    return spec, read_tensors(folder, checksum)
+
+
+def _read(folder: Path, spec_type: type[SpecT]) -> tuple[SpecT, str]:
+    """The specification, and the checksum of the weights."""
     wanted = spec_type.kind
     article = "an" if wanted == "encoder" else "a"
     kind, plain = _read_config(folder, f"{article} {wanted} folder")
@@ -95,11 +111,12 @@ def read_spec(folder: Path, spec_type: type[SpecT]) -> SpecT:
         found, use = KINDS[kind]
         raise UserError(f"{folder} is {found}, not {KINDS[wanted][0]}; {use}")
     try:
+        checksum = str(plain.pop(CHECKSUM))
         spec = spec_type.from_json(plain)
         _check_versions(spec, folder)
     except (TypeError, KeyError, AttributeError) as error:
         raise damaged(folder, error) from error
-    return spec
+    return spec, checksum
 
 
 def damaged(folder: Path, error: Exception) -> UserError:
@@ -124,8 +141,6 @@ def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
             f"{folder} has {kind} format {version}, this version of molweave reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"
         )
-    if plain.pop(CHECKSUM, None) is None:
-        raise damaged(folder, KeyError(CHECKSUM))
     return kind, plain
 
 
