@@ -217,7 +217,8 @@ def idle(parameter: str, modalities: tuple[str, ...]) -> bool:
 def test_gradients_reach_every_parameter(case: Case) -> None:
     model = case.model().train()
     batch = make_batch(DRUGLIKE, flat=[1], targets=labels(len(DRUGLIKE)))
-    total(model(batch, 0.5)).backward()
+    for _ in range(4):  # dropout may hide one molecule from one pass
+        total(model(batch, 0.5)).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

@@ -96,9 +96,10 @@ def naive(model: GeoGNN, part: GeometryPart) -> torch.Tensor:
             total[v] += atoms[w] + bonds[bond]
             total[w] += atoms[v] + bonds[bond]
         atoms = gine(model.atom_blocks[layer], atoms, total)
-    members = [atoms[part.molecule == index].mean(0) for index in range(part.num_molecules)]
+    members = [atoms[part.molecule == index] for index in range(part.num_molecules)]
+    both = [torch.cat([states.mean(0), states.sum(0) / 20]) for states in members]
     assert num_atoms == len(part.positions)
-    return model.norm(torch.stack(members))
+    return model.readout.norm(model.readout.mix(torch.stack(both)))
 
 
 def test_against_a_dense_recomputation_from_positions() -> None:

@@ -5,7 +5,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from molweave.nn.layers import segment_max, segment_mean, segment_sum
+from molweave.nn.layers import segment_max, segment_sum
+from molweave.nn.readout import Readout
 from molweave.shapes import Float, Int, Tensor
 
 
@@ -52,9 +53,9 @@ class CMPNN(nn.Module):
         h_{vw} &\leftarrow Dropout(ReLU(h_{vw}^0 + W_k (h_v - h_{wv}))) \\
         a_v &= W_o [m_v; h_v; h_v^0]
 
-    The read-out is LayerNorm of the mean of a_v over the atoms: it does not depend on the atom
-    numbering, where the released code runs a recurrent network over the atoms in file order. An
-    atom without bonds has m_v = 0.
+    `Readout` makes one vector of the a_v: it does not depend on the atom numbering, where the
+    released code runs a recurrent network over the atoms in file order. An atom without bonds has
+    m_v = 0.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class CMPNN(nn.Module):
         self.bond_input = nn.Linear(atom_width + bond_width, width)
         self.updates = nn.ModuleList(nn.Linear(width, width) for _ in range(rounds))
         self.output = nn.Linear(3 * width, width)
-        self.norm = nn.LayerNorm(width)
+        self.readout = Readout(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, part: GraphInput) -> Float[Tensor, "N D"]:
@@ -88,5 +89,5 @@ class CMPNN(nn.Module):
             bond = self.dropout(torch.relu(bond_start + delta))
         last = message(bond)
         states = self.output(torch.cat([last, atom + last, atom_start], dim=1))
-        pooled: Tensor = self.norm(segment_mean(states, part.molecule, part.num_molecules))
+        pooled: Tensor = self.readout(states, part.molecule, part.num_molecules)
         return pooled

@@ -6,7 +6,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from molweave.nn.layers import CategoricalEmbedding, RadialBasis, mlp, segment_mean, segment_sum
+from molweave.nn.layers import CategoricalEmbedding, RadialBasis, mlp, segment_sum
+from molweave.nn.readout import Readout
 from molweave.shapes import Float, Int, Tensor
 
 
@@ -80,7 +81,7 @@ class GeoGNN(nn.Module):
     In every layer the bonds, embedded from their type and length, hear of the angles to the bonds
     that they touch; then the atoms hear of those bonds. Lengths and angles enter through radial
     bases (centres 0 to 2 angstrom and 0 to pi, step 0.1, gamma 10), so the output is invariant
-    under rotation and translation. The read-out is the mean over atoms.
+    under rotation and translation. `Readout` makes one vector of the atoms.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class GeoGNN(nn.Module):
         self.angles = nn.ModuleList(nn.Linear(self.angle_basis.width, width) for _ in range(layers))
         self.bond_blocks = nn.ModuleList(GINEBlock(width, dropout) for _ in range(layers))
         self.atom_blocks = nn.ModuleList(GINEBlock(width, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.readout = Readout(width)
 
     def forward(self, part: GeometryInput) -> Float[Tensor, "N D"]:
         """One vector per conformer."""
@@ -126,5 +127,5 @@ class GeoGNN(nn.Module):
             bonds = embed(part.bonds) + length(length_basis)
             bonds = bond_block(bonds, angle(angle_basis), part.angle_bonds[0], part.angle_bonds[1])
             atoms = atom_block(atoms, torch.cat([bonds, bonds]), source, target)
-        pooled: Tensor = self.norm(segment_mean(atoms, part.molecule, part.num_molecules))
+        pooled: Tensor = self.readout(atoms, part.molecule, part.num_molecules)
         return pooled
