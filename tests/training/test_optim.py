@@ -147,3 +147,11 @@ def test_statistics_are_averaged_and_stored_codes_are_copied():
     first = 1 - 2 / 11
     second = first * 3 / 12 + 4 * 9 / 12
     assert average.weights["norm.running_mean"].tolist() == pytest.approx([second] * 2)
+
+
+@pytest.mark.parametrize(
+    ("precision", "fused"), [("auto", True), ("32-true", True), ("16-mixed", False)]
+)
+def test_gradients_that_are_scaled_are_not_left_to_a_fused_step(precision, fused):
+    optimizer = make_optimizer(linear(), TrainConfig(precision=precision))
+    assert optimizer.defaults["fused"] is fused

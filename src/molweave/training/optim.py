@@ -29,7 +29,11 @@ def make_optimizer(
     top = max(layers.values(), default=0)
     factors = {name: config.layer_decay ** (top - depth) for name, depth in layers.items()}
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    optimizer = kind(make_groups(model, config.weight_decay, factors), lr=config.learning_rate)
+    optimizer = kind(
+        make_groups(model, config.weight_decay, factors),
+        lr=config.learning_rate,
+        fused=config.precision != "16-mixed",  # there it would clip gradients that are scaled
+    )
     set_rate(optimizer, config.learning_rate)
     return optimizer
 

@@ -130,7 +130,7 @@ class Pretrainer:
         if config.compile:
             _compile(self.method)
         groups = make_groups(self.method, config.weight_decay, self.method.learning_rate_factors())
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
         self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
         self.average = WeightAverage(self.method, config.average)
         self.unmeasured = frozenset(() if corpus.placed else method.spatial_terms)
