@@ -1,9 +1,12 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from molweave.modalities.sequence import SequencePart
+from molweave.nn.encoders import recurrent_transformer
 from molweave.nn.encoders.recurrent_transformer import RecurrentTransformer
 from molweave.nn.recurrent import BidirectionalLSTM
 
@@ -89,6 +92,28 @@ def test_padding_and_batch_mates_do_not_matter() -> None:
     torch.testing.assert_close(network(part(*sequences[::-1])), alone.flip(0), atol=1e-5, rtol=0)
 
 
+def test_a_long_sequence_costs_its_own_pairs_of_tokens_only(monkeypatch) -> None:
+    """Padded together, they would take four times as much."""
+    network = encoder()
+    monkeypatch.setattr(network, "_read", Mock(wraps=network._read))
+    sequences = [[3] * length for length in (20, 300, 1, 22, 21, 9)]
+    found = network(part(*sequences))
+    shapes = [tuple(call.args[0].shape) for call in network._read.call_args_list]
+    assert shapes == [(5, 22), (1, 300)]
+    alone = torch.cat([network(part(sequence)) for sequence in sequences])
+    torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+
+
+def test_the_budget_bounds_the_pairs_that_are_read_at_a_time(monkeypatch) -> None:
+    network = encoder()
+    sequences = [[2 + row, 3, 4] for row in range(6)]
+    whole = network(part(*sequences))
+    monkeypatch.setattr(recurrent_transformer, "_PAIR_BUDGET", 20)
+    monkeypatch.setattr(network, "_read", Mock(wraps=network._read))
+    torch.testing.assert_close(network(part(*sequences)), whole, atol=1e-5, rtol=0)
+    assert [len(call.args[0]) for call in network._read.call_args_list] == [2, 2, 2]
+
+
 def test_no_gradient_crosses_between_molecules() -> None:
     network = encoder().train()
     seen: list[torch.Tensor] = []
@@ -98,10 +123,10 @@ def test_no_gradient_crosses_between_molecules() -> None:
         seen.append(embedded)
 
     network.embedding.register_forward_hook(keep)
-    out = network(part([2, 3, 4], [5, 6, 7, 8], [9]))
+    out = network(part([2, 3, 4], [5, 6, 7, 8], [9]))  # the network sorts them by length
     out[0].square().sum().backward()
     touched = seen[0].grad.abs().sum(2) > 0
-    assert touched.tolist() == [[True, True, True, False], [False] * 4, [False] * 4]
+    assert touched.tolist() == [[False] * 4, [True, True, True, False], [False] * 4]
 
 
 def test_order_of_tokens_matters() -> None:

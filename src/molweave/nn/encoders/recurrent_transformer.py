@@ -5,8 +5,12 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from molweave.nn.pairs import runs
 from molweave.nn.recurrent import BidirectionalLSTM
 from molweave.shapes import Float, Int, Tensor
+
+_PAIR_BUDGET = 2**22
+"""Pairs of tokens that are attended to at a time, padding included."""
 
 
 @runtime_checkable
@@ -26,7 +30,8 @@ class RecurrentTransformer(nn.Module):
     """Token embedding, bidirectional LSTM, Transformer encoder, mean over real tokens.
 
     The LSTM never reads padding, and padding is masked in attention and mean, so that a sequence's
-    vector does not depend on the others of its batch.
+    vector does not depend on the others of its batch. Sequences of similar length are read
+    together (`runs`), so that a long one costs its own pairs of tokens only.
     """
 
     def __init__(
@@ -51,8 +56,18 @@ class RecurrentTransformer(nn.Module):
 
     def forward(self, part: SequenceInput) -> Float[Tensor, "N D"]:
         """One vector per sequence."""
-        real = part.tokens != 0
-        states = self.recurrent(self.embedding(part.tokens), part.lengths)
+        order = torch.argsort(part.lengths)
+        lengths = part.lengths[order]
+        sizes = lengths.tolist()
+        pooled = [
+            self._read(part.tokens[order[run], : sizes[run.stop - 1]], lengths[run])
+            for run in runs(sizes, _PAIR_BUDGET)
+        ]
+        return torch.cat(pooled)[torch.argsort(order)]
+
+    def _read(self, tokens: Int[Tensor, "N L"], lengths: Int[Tensor, " N"]) -> Float[Tensor, "N D"]:
+        real = tokens != 0
+        states = self.recurrent(self.embedding(tokens), lengths)
         states = self.attention(states, src_key_padding_mask=~real)
         states = torch.where(real[..., None], states, 0.0)
-        return states.sum(1) / part.lengths[:, None]
+        return states.sum(1) / lengths[:, None]
