@@ -92,7 +92,7 @@ def make_step(method: Method, stage: str, precision: str) -> Callable[[Batch], N
     """What is done with a batch."""
     device = next(method.parameters()).device
     autocast = torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-    optimizer = torch.optim.AdamW(method.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(method.parameters(), lr=1e-4, fused=True)
 
     def train(batch: Batch) -> None:
         batch = batch.to(device)

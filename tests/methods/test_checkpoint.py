@@ -132,6 +132,8 @@ def test_a_missing_key(folder: Path, key: str) -> None:
         ("standardizer", None),
         ("standardizer", "other-3"),
         ("record", None),
+        (CHECKSUM, None),
+        (CHECKSUM, 7),
         ("surprise", 1),
     ],
 )

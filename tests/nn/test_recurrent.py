@@ -96,7 +96,7 @@ def test_a_long_sequence_costs_its_own_pairs_of_tokens_only(monkeypatch) -> None
     """Padded together, they would take four times as much."""
     network = encoder()
     monkeypatch.setattr(network, "_read", Mock(wraps=network._read))
-    sequences = [[3] * length for length in (20, 300, 1, 22, 21, 9)]
+    sequences = [[3] * length for length in (300, 20, 1, 22, 21, 9)]
     found = network(part(*sequences))
     shapes = [tuple(call.args[0].shape) for call in network._read.call_args_list]
     assert shapes == [(5, 22), (1, 300)]

@@ -150,8 +150,8 @@ def test_statistics_are_averaged_and_stored_codes_are_copied():
 
 
 @pytest.mark.parametrize(
-    ("precision", "fused"), [("auto", True), ("32-true", True), ("16-mixed", False)]
+    ("precision", "fused"), [("auto", True), ("32-true", True), ("16-mixed", None)]
 )
-def test_gradients_that_are_scaled_are_not_left_to_a_fused_step(precision, fused):
+def test_scaled_gradients_are_left_to_the_step_that_torch_chooses(precision, fused):
     optimizer = make_optimizer(linear(), TrainConfig(precision=precision))
     assert optimizer.defaults["fused"] is fused

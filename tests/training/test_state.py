@@ -15,6 +15,7 @@ from molweave.training.state import (
     TrainState,
     load_state,
     optimizer_tensors,
+    restore_model,
     restore_optimizer,
     save_state,
 )
@@ -143,6 +144,11 @@ def test_a_damaged_state_is_explained(tmp_path, name):
     (folder / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match=r"is damaged .* start afresh with --overwrite"):
         load_state(folder, {})
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"state was written by another version.*--overwrite"):
+        restore_model(nn.Linear(3, 2), nn.Linear(2, 2).state_dict(), tmp_path / "state")
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

@@ -84,7 +84,8 @@ def read_model(folder: Path) -> FittedModel:
         _together(members).load_state_dict(tensors)
     except RuntimeError as error:
         raise UserError(
-            f"{folder / WEIGHTS} does not fit its config.json: {one_line(error)}"
+            f"{folder / WEIGHTS} does not fit its config.json: {one_line(error)}; install the "
+            "version of molweave that wrote it or fit again"
         ) from error
     return FittedModel(spec, tuple(member.eval() for member in members))
 

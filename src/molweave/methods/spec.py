@@ -111,7 +111,9 @@ def _read(folder: Path, spec_type: type[SpecT]) -> tuple[SpecT, str]:
         found, use = KINDS[kind]
         raise UserError(f"{folder} is {found}, not {KINDS[wanted][0]}; {use}")
     try:
-        checksum = str(plain.pop(CHECKSUM))
+        checksum = plain.pop(CHECKSUM)
+        if not isinstance(checksum, str):
+            raise TypeError(f"{CHECKSUM} is not a text")
         spec = spec_type.from_json(plain)
         _check_versions(spec, folder)
     except (TypeError, KeyError, AttributeError) as error:

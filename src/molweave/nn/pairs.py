@@ -31,7 +31,7 @@ class RelationsInput(Protocol):
 
 
 SPARE = 2**12
-"""Pairs of padding, besides a quarter of the real ones, that cost no more than another run."""
+"""Pairs of atoms whose padding costs no more than another run."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,18 @@ class Pairs:
         return torch.cdist(self.positions, self.positions, compute_mode=exact)
 
 
-def runs(sizes: Sequence[int], budget: int) -> Iterator[slice]:
+def runs(sizes: Sequence[int], budget: int, spare: int = SPARE) -> Iterator[slice]:
     """Cut molecules into consecutive runs that take little memory and time when padded.
 
     A run of k molecules of at most n atoms has k n^2 <= ``budget`` padded pairs, unless it is a
-    single molecule. It ends, too, before padding would cost more than another run, see `SPARE`.
+    single molecule. It ends, too, before padding would cost more than another run: ``spare`` pairs
+    of it besides a quarter of the real ones.
     """
     start, largest, real = 0, 0, 0
     for index, size in enumerate(sizes):
         widened, real = max(largest, size), real + size**2
         padded = (index - start + 1) * widened**2
-        if index > start and padded > min(budget, 1.25 * real + SPARE):
+        if index > start and padded > min(budget, 1.25 * real + spare):
             yield slice(start, index)
             start, widened, real = index, size, size**2
         largest = widened

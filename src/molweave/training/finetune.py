@@ -31,6 +31,7 @@ from molweave.training.state import (
     TrainState,
     load_state,
     optimizer_tensors,
+    restore_model,
     restore_optimizer,
     save_state,
 )
@@ -332,7 +333,7 @@ class Trainer:
         if found is None:
             return
         self.state = found
-        self.model.load_state_dict(found.tensors["model"])
+        restore_model(self.model, found.tensors["model"], self.checkpoint)
         restore_optimizer(self.optimizer, found.tensors["optimizer"])
         self.fabric.strategy.precision.load_state_dict(found.precision)
         if self.config.average:

@@ -32,7 +32,7 @@ def make_optimizer(
     optimizer = kind(
         make_groups(model, config.weight_decay, factors),
         lr=config.learning_rate,
-        fused=config.precision != "16-mixed",  # there it would clip gradients that are scaled
+        fused=None if config.precision == "16-mixed" else True,  # Fabric would refuse to clip
     )
     set_rate(optimizer, config.learning_rate)
     return optimizer

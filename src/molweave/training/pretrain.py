@@ -25,6 +25,7 @@ from molweave.training.state import (
     optimizer_tensors,
     refuse_other_run,
     remove_state,
+    restore_model,
     restore_optimizer,
     save_folder,
 )
@@ -355,7 +356,7 @@ class Pretrainer:
         plain, tensors = found
         refuse_other_run(self.checkpoint, plain["identity"], self.identity)
         self.state = _State(plain["step"], plain["seconds"], plain["history"])
-        self.method.load_state_dict(tensors["model"])
+        restore_model(self.method, tensors["model"], self.checkpoint)
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.sums = {name: value.to(self.fabric.device) for name, value in tensors["sums"].items()}
         if self.config.average:

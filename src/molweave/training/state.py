@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from molweave.data.manifest import changed_values
 from molweave.errors import UserError
@@ -169,6 +170,21 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         for number, entries in optimizer.state_dict()["state"].items()
         for name, value in entries.items()
     }
+
+
+def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Give a network the weights of a checkpoint.
+
+    Raises:
+        UserError: they are those of another network, although the settings are the same.
+    """
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(
+            f"the checkpoint {folder} was written by another version of molweave, with other "
+            "tensors; go on with that one, or start afresh with --overwrite"
+        ) from error
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -11,6 +11,8 @@ from molweave.shapes import Float, Int, Tensor
 
 _PAIR_BUDGET = 2**22
 """Pairs of tokens that are attended to at a time, padding included."""
+_SPARE = 2**14
+"""Pairs of tokens whose padding costs no more than another run of the LSTM."""
 
 
 @runtime_checkable
@@ -61,7 +63,7 @@ class RecurrentTransformer(nn.Module):
         sizes = lengths.tolist()
         pooled = [
             self._read(part.tokens[order[run], : sizes[run.stop - 1]], lengths[run])
-            for run in runs(sizes, _PAIR_BUDGET)
+            for run in runs(sizes, _PAIR_BUDGET, _SPARE)
         ]
         return torch.cat(pooled)[torch.argsort(order)]
 
