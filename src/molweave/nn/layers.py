@@ -18,12 +18,17 @@ def segment_sum(
     return out.index_add_(0, segment, values)
 
 
+def segment_counts(segment: Int[Tensor, " n"], num_segments: int) -> Int[Tensor, "s 1"]:
+    """Number of rows of each segment, to divide by: 1 for an empty segment."""
+    return torch.bincount(segment, minlength=num_segments).clamp(min=1)[:, None]
+
+
 def segment_mean(
     values: Float[Tensor, "n D"], segment: Int[Tensor, " n"], num_segments: int
 ) -> Float[Tensor, "s D"]:
     """Mean of the rows of each segment; 0 for an empty segment."""
-    counts = torch.bincount(segment, minlength=num_segments).clamp(min=1)
-    return segment_sum(values, segment, num_segments) / counts[:, None].to(values.dtype)
+    counts = segment_counts(segment, num_segments)
+    return segment_sum(values, segment, num_segments) / counts.to(values.dtype)
 
 
 def segment_max(

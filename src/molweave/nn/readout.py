@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from molweave.nn.layers import segment_sum
+from molweave.nn.layers import segment_counts, segment_sum
 from molweave.shapes import Float, Int, Tensor
 
 _TYPICAL_ATOMS = 20
@@ -30,7 +30,7 @@ class Readout(nn.Module):
     ) -> Float[Tensor, "N D"]:
         """One vector per molecule; ``molecule`` is that of each atom."""
         total = segment_sum(atoms, molecule, num_molecules)
-        count = torch.bincount(molecule, minlength=num_molecules).clamp(min=1)[:, None]
-        both = torch.cat([total / count, total / _TYPICAL_ATOMS], dim=1)
+        mean = total / segment_counts(molecule, num_molecules)
+        both = torch.cat([mean, total / _TYPICAL_ATOMS], dim=1)
         out: Tensor = self.norm(self.mix(both))
         return out
