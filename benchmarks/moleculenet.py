@@ -29,10 +29,11 @@ from molweave.errors import UserError
 from molweave.version import versions
 
 HERE = Path(__file__).parent
-MODELS = ("forest", "boosting", *NETWORKS)
+MODELS = ("forest", "boosting", "chemprop", *NETWORKS)
 BASELINE_LABELS = {
     "forest": "count ECFP4",
     "boosting": "count ECFP4 + RDKit 2D",
+    "chemprop": "2.3.1, defaults",
 }
 SPLITS = ("scaffold", "random0", "random1", "random2")
 

@@ -10,6 +10,7 @@ import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class Job:
     """A run: which model on which split of which data set.
 
     Attributes:
-        model: ``forest``, ``boosting`` or a method of molweave.
+        model: ``forest``, ``boosting``, ``chemprop`` or a method of molweave.
         dataset: a key of `BENCHMARK_SETS`.
         split: a column of the split file.
         seed: of the model.
@@ -83,7 +84,7 @@ class Outcome:
             conformers in the cache, training and validating. Processor time with one thread of
             the CPU, so that other work on the machine does not count; else wall time.
         predict_seconds: from the molecules of the test part to their predictions, likewise.
-        peak_rss_mb: largest resident memory of the process, in MiB.
+        peak_rss_mb: largest resident memory of the process, or of one that it started, in MiB.
         device: what it ran on.
     """
 
@@ -106,7 +107,8 @@ def measure(job: Job, known: BenchmarkSet, table: Path, split_file: Path) -> Out
     """Run a job on a table and a split file."""
     run = _run_network if job.model in NETWORKS else _run_baseline
     scores, fit_seconds, predict_seconds, device = run(job, known, table, split_file)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(process).ru_maxrss for process in processes)
     return Outcome(
         metric=known.metric,
         valid=scores["valid"],
@@ -137,12 +139,15 @@ _Result = tuple[dict[str, float], float, float, str]
 
 def _run_baseline(job: Job, known: BenchmarkSet, path: Path, split_file: Path) -> _Result:
     from baselines import BASELINES, fit_baseline
+    from chemprop_baseline import fit_chemprop
 
     from molweave.metrics import evaluate
 
     _, data, split = read_set(known, path, split_file, job.split)
-    fit = fit_baseline(
-        BASELINES[job.model],
+    fitted = (
+        fit_chemprop if job.model == "chemprop" else partial(fit_baseline, BASELINES[job.model])
+    )
+    fit = fitted(
         data.molecules,
         data.targets,
         split,

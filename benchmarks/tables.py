@@ -46,6 +46,7 @@ MODELS = {
     "mmsa": "MMSA",
     "forest": "random forest",
     "boosting": "LightGBM",
+    "chemprop": "chemprop",
 }
 DIGITS = 3
 EMPTY = "–"
@@ -288,7 +289,11 @@ def _measure_title(name: str) -> str:
 def _rank(row: Row) -> tuple[bool, int, str]:
     known = list(MODELS)
     method = row["method"]
-    return method in ("forest", "boosting"), known.index(method) if method in known else 0, str(row)
+    return (
+        method in ("forest", "boosting", "chemprop"),
+        known.index(method) if method in known else 0,
+        str(row),
+    )
 
 
 def _metric_title(dataset: str) -> str:
