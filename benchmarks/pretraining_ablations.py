@@ -3,7 +3,8 @@
     python benchmarks/pretraining_ablations.py SHARDS --data DATA --splits SPLITS \
         --method mmsa --epochs 1 --datasets bbbp,bace
 
-Every variant is pre-trained from the same seed on the same molecules. Its row goes to
+Every variant is pre-trained from the same seed on the same molecules; ``--set`` and ``--train``
+change all of them alike, as for a network that is smaller than the preset. Its row goes to
 ``results/pretraining_ablations_METHOD.csv``: the last validation of its log, and linear probes of
 its frozen embedding on the scaffold split (logistic or ridge regression on standardised vectors,
 the penalty chosen on the validation part, the test part read once).
@@ -25,6 +26,7 @@ from moleculenet import HERE, add_places, check_known, code_version, names
 from rows import append_row, read_rows
 from single import read_set
 
+from molweave.cli.values import parse_pairs
 from molweave.data.moleculenet import BENCHMARK_SETS, find_dataset
 from molweave.encoder import Encoder
 from molweave.errors import UserError
@@ -160,8 +162,15 @@ def measure(variant: str, arguments: argparse.Namespace) -> dict[str, str]:
             arguments.shards,
             out,
             method=arguments.method,
-            method_options=study.variants[variant],
-            training={"epochs": arguments.epochs, "valid_molecules": 1000},
+            method_options={
+                **parse_pairs(arguments.set, "--set"),
+                **study.variants[variant],
+            },
+            training={
+                "epochs": arguments.epochs,
+                "valid_molecules": 1000,
+                **parse_pairs(arguments.train, "--train"),
+            },
             device=arguments.device,
         )
         row = {"variant": variant, **last_values(out / "history.csv", [*study.logged, "seconds"])}
@@ -196,6 +205,8 @@ def command_of(variant: str, arguments: argparse.Namespace) -> str:
     words = ["python", "benchmarks/pretraining_ablations.py", "SHARDS", "--data", "DATA"]
     words += ["--splits", "SPLITS", "--method", arguments.method]
     words += ["--epochs", str(arguments.epochs), "--datasets", ",".join(arguments.datasets)]
+    for option, pairs in (("--set", arguments.set), ("--train", arguments.train)):
+        words += [option, *pairs] if pairs else []
     return shlex.join([*words, "--only", variant, "--threads", str(arguments.threads)])
 
 
@@ -209,6 +220,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", choices=list(STUDIES), required=True)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--datasets", type=names, default=("bbbp", "bace", "esol"), metavar="NAMES")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
+    parser.add_argument("--train", nargs="+", default=[], metavar="NAME=VALUE", help="of training")
     parser.add_argument("--only", action="append", metavar="VARIANT", help="repeatable")
     parser.add_argument(
         "--out", type=Path, help="default: results/pretraining_ablations_METHOD.csv"

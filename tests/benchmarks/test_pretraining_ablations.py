@@ -46,20 +46,24 @@ def test_a_linear_model_of_the_training_rows_alone() -> None:
 
 def test_a_row_of_a_pretraining_is_measured_once(tmp_path, monkeypatch, folder) -> None:
     study = ablations.STUDIES["moleblend"]
-    tiny = {"width": 16, "layers": 1, "heads": 2, "feed_forward": 16, "kernels": 4}
-    variants = {"blended": tiny}
-    small = ablations.Study(variants, study.logged, study.reads)
-    monkeypatch.setitem(ablations.STUDIES, "moleblend", small)
-    monkeypatch.setattr(ablations, "probe", lambda *_: 0.75)
+    sizes: list[int] = []
+    monkeypatch.setattr(
+        ablations, "probe", lambda encoder, *_: sizes.append(encoder.runner.embedding_dim) or 0.75
+    )
     write_corpus(tmp_path / "shards", [256], valid=6, placed=True)
     out = tmp_path / "pretraining.csv"
     words = [str(tmp_path / "shards"), "--splits", str(folder), "--method", "moleblend"]
     words += ["--datasets", "esol", "--device", "cpu", "--threads", "1", "--out", str(out)]
+    words += ["--set", "width=16", "layers=1", "heads=2", "feed_forward=16", "kernels=4"]
+    words += ["--train", "batch_size=64", "--only", "blended"]
     ablations.main(words)
     ablations.main(words)
+    assert sizes == [16, 16]
     with out.open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["variant"] == "blended"
+    assert "--set width=16 layers=1" in row["command"]
+    assert "--train batch_size=64 --only blended" in row["command"]
     assert all(float(row[name]) >= 0 for name in study.logged)
     assert row["esol 2D"] == row["esol 3D"] == "0.7500"
     head, _, line = tables.pretraining_table(out).splitlines()
