@@ -108,6 +108,7 @@ class Predictor(Embeds):
         """
         from molweave.training.options import FitOptions
         from molweave.training.pipeline import fit_table
+        from molweave.training.state import checkpoint_of, remove_states
 
         names = _column_names(targets)
         options = FitOptions(**self.options, split=split)
@@ -117,7 +118,7 @@ class Predictor(Embeds):
             raise UserError("resume needs out: the checkpoint is kept beside the model folder")
         if folder is not None:
             check_folder(folder, overwrite=overwrite)
-        checkpoint = None if folder is None else folder.parent / f"{folder.name}.training"
+        checkpoint = None if folder is None else checkpoint_of(folder)
         self._result = fit_table(
             as_table(data, smiles_column),
             names,
@@ -130,7 +131,7 @@ class Predictor(Embeds):
         self._use(self._result.model, options.device, options.workers)
         if folder is not None and checkpoint is not None:
             self.save(folder, overwrite=overwrite)
-            shutil.rmtree(checkpoint, ignore_errors=True)
+            remove_states(checkpoint, "fit")
         return self
 
     def predict(

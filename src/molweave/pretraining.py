@@ -1,6 +1,5 @@
 """Pre-train an encoder on a corpus and write it as a folder."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ def pretrain(
     """Pre-train a method without labels; see `PretrainOptions` for the choices.
 
     Under ``torchrun`` every process calls this, and the first one writes. A run that ended by
-    ``max_minutes`` leaves its checkpoint beside ``out``: with ``resume`` and more time it goes on.
+    ``max_minutes`` leaves its checkpoint beside ``out``; with ``resume`` it goes on.
 
     Args:
         corpus: folder of shards made by ``molweave prepare``.
@@ -86,16 +85,18 @@ def _run(
 ) -> EncoderSpec:
     from molweave.inference.stream import pick_device
     from molweave.training.pretrain_corpus import pretrain_corpus
+    from molweave.training.state import checkpoint_of, remove_states
 
     pick_device(options.device)
-    check_folder(folder, overwrite=overwrite or resume)
-    checkpoint = folder.parent / f"{folder.name}.training"
+    checkpoint = checkpoint_of(folder)
     _check_checkpoint(folder, checkpoint, resume=resume, overwrite=overwrite)
-    result = pretrain_corpus(corpus, options, checkpoint=checkpoint, resume=resume, events=events)
+    check_folder(folder, overwrite=overwrite or resume)
+    state = checkpoint / "encoder"
+    result = pretrain_corpus(corpus, options, checkpoint=state, resume=resume, events=events)
     if result.first:
         _write(result, folder, overwrite=overwrite or resume)
         if result.training.stopped != "time":
-            shutil.rmtree(checkpoint, ignore_errors=True)
+            remove_states(checkpoint, "pre-training")
     return result.spec
 
 
@@ -109,13 +110,13 @@ def _write(result: "PretrainResult", folder: Path, *, overwrite: bool) -> None:
 
 def _check_checkpoint(folder: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse to forget hours of training, or to repeat them, without being told to."""
-    from molweave.training.state import holds_state
+    from molweave.training.state import has_state
 
-    found = holds_state(checkpoint)
+    found = has_state(checkpoint, "pre-training")
     if found and not resume and not overwrite:
         raise UserError(
-            f"{checkpoint} holds an interrupted run; go on with it by --resume, or start afresh "
-            "with --overwrite"
+            f"{checkpoint} holds an interrupted pre-training; go on with it by --resume, or start "
+            "afresh with --overwrite"
         )
     if resume and not found and not overwrite and folder.exists():
         raise UserError(

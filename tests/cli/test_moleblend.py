@@ -47,6 +47,20 @@ def test_fits_and_predicts_2d_without_a_single_conformer(cli, table, monkeypatch
     assert all(0 < float(row["alcohol_prob"]) < 1 for row in rows)
 
 
+def test_a_fit_with_the_recovery_beside_it_predicts_from_both_views(cli, table):
+    """What the recovery predicts besides, descriptors, is no view and has no weight."""
+    words = ["--set", "views=blend", "--set", "kernels=4", "--out", "model"]
+    done = cli("fit", table, "--target", "alcohol", *TINY, *words)
+    assert (done.code, done.err) == (0, "")
+    assert "from the views relations, geometry." in Path("model/README.md").read_text()
+    done = cli("predict", "model", table, "--out", "new.csv", "--details", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    with Path("new.csv").open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    weights = {name: value for name, value in first.items() if name.startswith("weight_")}
+    assert weights == {"weight_relations": "0.5", "weight_geometry": "0.5"}
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -73,7 +73,7 @@ def test_json(cli, shards):
 def test_killed_it_goes_on_to_the_same_log_and_weights(cli, shards, tmp_path):
     assert cli("pretrain", shards, *TINY, "--out", "alone", "--quiet").code == 0
     command = [sys.executable, "-m", "molweave", "pretrain", str(shards), *TINY, "--out", "killed"]
-    state = tmp_path / "killed.training" / "state.json"
+    state = tmp_path / "killed.training" / "encoder" / "state.json"
     with subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as process:
@@ -87,7 +87,7 @@ def test_killed_it_goes_on_to_the_same_log_and_weights(cli, shards, tmp_path):
     assert log(tmp_path / "killed") == log(tmp_path / "alone")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("alone", "killed")]
     assert all(weights[0][name].equal(value) for name, value in weights[1].items())
-    assert not state.parent.exists()
+    assert not state.parent.parent.exists()
 
 
 @pytest.mark.parametrize(

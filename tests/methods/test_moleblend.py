@@ -269,6 +269,28 @@ def test_memorises_32_molecules():
     assert evaluate("rmse", targets[:, 1], values[:, 1]).value < 0.5
 
 
+@pytest.mark.parametrize("name", ["encoder_dropout", "drop_path"])
+def test_the_encoder_drops_what_the_configuration_says(name):
+    """In training only, and nothing where both are 0."""
+    batch = make_batch(DRUGLIKE)
+
+    def scatter(model: MoleBLEND) -> float:
+        first, second = (model.encode(batch).embedding for _ in range(2))
+        return float((first - second).detach().abs().max())
+
+    none = {"encoder_dropout": 0.0, "drop_path": 0.0}
+    assert scatter(build(**none).train()) == 0
+    dropping = build(**{**none, name: 0.5}, layers=2)
+    assert scatter(dropping.train()) > 1e-3
+    assert scatter(dropping.eval()) == 0
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_draw_is_symmetric_where_the_configuration_says_so(symmetric):
+    pairs = blending(symmetric=symmetric).blended(make_batch(DRUGLIKE), seeded()).shown.pairs
+    assert torch.equal(pairs, pairs.transpose(1, 2)) == symmetric
+
+
 def test_blending_can_accompany_a_task():
     model = model_of(tiny_config("moleblend", "small", views="blend"), method="moleblend").train()
     terms = model(make_batch(DRUGLIKE, targets=labels(len(DRUGLIKE))), 0.5)

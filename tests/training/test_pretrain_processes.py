@@ -121,7 +121,7 @@ def test_two_processes_go_on_between_two_lines_of_the_log(shards, tmp_path):
     alone, stopped = tmp_path / "alone", tmp_path / "stopped"
     learn(shards, alone, 2, SCRIPT, NEVER, 2)
     learn(shards, stopped, 2, SCRIPT, 7, 2)
-    state = json.loads((tmp_path / "stopped.training" / "state.json").read_text())
+    state = json.loads((tmp_path / "stopped.training" / "encoder" / "state.json").read_text())
     assert state["step"] == 7
     learn(shards, stopped, 2, SCRIPT, NEVER, 2)
     times = ("seconds", "molecules_per_second")

@@ -62,7 +62,7 @@ def pretrain(
     for name, value in spec.record["valid"].items():
         typer.echo(f"{name.replace('_', ' '):28}{value:.4g}")
     if spec.record["stopped"] == "time":
-        typer.echo("ended by --max-time; the same command with --resume and more time goes on")
+        typer.echo("ended by --max-time; the same command with --resume goes on")
     typer.echo(f"encoder  {out}")
     typer.echo(f"report   {out / 'report.html'}")
 

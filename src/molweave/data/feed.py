@@ -45,6 +45,8 @@ class Feed:
 
     Attributes:
         steps_per_epoch: optimiser steps.
+        drawn: molecules of the training part that have been drawn so far.
+        left_out: those of them that have more than ``max_atoms``.
 
     Raises:
         UserError: the corpus has too few molecules for a step.
@@ -69,6 +71,7 @@ class Feed:
         self.batch_size, self.accumulate, self.seed = batch_size, accumulate, seed
         self.bucket, self.max_atoms, self.workers = bucket, max_atoms, workers
         self.rank, self.ranks = rank, ranks
+        self.drawn = self.left_out = 0
         self.steps_per_epoch = corpus.count("train") // batch_size
         if not self.steps_per_epoch:
             raise UserError(
@@ -124,6 +127,8 @@ class Feed:
     def _cut(self, raw: list[Sample], count: int, rng: np.random.Generator) -> list[np.ndarray]:
         sizes = np.array([count_atoms(sample) for sample in raw])
         order = np.flatnonzero(sizes <= self.max_atoms)
+        self.drawn += len(raw)
+        self.left_out += len(raw) - len(order)
         if len(order) < 2 * count * self.ranks:
             raise UserError(
                 f"{len(raw) - len(order)} of {len(raw)} molecules in a row have more than "

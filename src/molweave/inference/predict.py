@@ -68,9 +68,8 @@ def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> P
         UserError: the table already has one of them.
     """
     spec = runner.model.spec
-    columns = PredictionColumns(
-        spec.tasks, spec.modality_names, members=spec.members, details=details
-    )
+    views = runner.model.members[0].method.modalities
+    columns = PredictionColumns(spec.tasks, views, members=spec.members, details=details)
     columns.check(table.columns)
     return columns
 

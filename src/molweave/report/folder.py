@@ -64,7 +64,7 @@ def report_data(result: FitResult) -> ReportData:
         metric=result.fits[0].metric,
         metrics=result.scores,
         modality_weights=result.outputs.weights[result.split.test],
-        modalities=spec.modality_names,
+        modalities=result.model.members[0].method.modalities,
         split_summary=(
             f"{result.split.kind}, {record['split']['sha256'][:12]}",
             *result.split.notes,

@@ -17,7 +17,8 @@ from molweave.report.terms import TERMS
 
 History = Sequence[Mapping[str, float]]
 
-_NOT_TERMS = ("step", "epoch", "seconds", "learning_rate", "molecules_per_second")
+_SCORED = "valid_molecules"
+_NOT_TERMS = ("step", "epoch", "seconds", "learning_rate", "molecules_per_second", _SCORED)
 
 
 def write_pretraining(spec: EncoderSpec, history: History, folder: Path) -> None:
@@ -26,12 +27,15 @@ def write_pretraining(spec: EncoderSpec, history: History, folder: Path) -> None
     ``history.csv`` (the log), ``report.html`` (its curves) and ``README.md`` (model card).
     """
     _write_history(history, folder / "history.csv")
+    valid = dict(spec.record["valid"])
+    scored = int(valid.pop(_SCORED, 0))
     values = {
         "spec": spec,
         "record": spec.record,
         "citation": METHODS[spec.method].citation,
-        "valid": {name[6:]: value for name, value in spec.record["valid"].items()},
-        "scored": min(spec.record["training"]["valid_molecules"], spec.record["corpus"]["valid"]),
+        "valid": {name.removeprefix("valid_"): value for name, value in valid.items()},
+        "scored": scored,
+        "placed": any(name != "none" for name in spec.record["corpus"]["coordinates"]),
         "rate": _median(history, "molecules_per_second"),
         "settings": _settings(spec),
     }
@@ -55,7 +59,9 @@ def _panels(history: History) -> list[Panel]:
     scores = [
         name
         for name in names
-        if name.startswith("valid_") and name.removeprefix("valid_") not in terms
+        if name.startswith("valid_")
+        and name.removeprefix("valid_") not in terms
+        and name not in _NOT_TERMS
     ]
     panels = []
     for number, name in enumerate([*terms, *scores, "molecules_per_second", "learning_rate"]):

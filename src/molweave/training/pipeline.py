@@ -85,8 +85,8 @@ def fit_table(
         events: told of the progress.
 
     Raises:
-        UserError: data or options that cannot be used, or an interrupted run in ``checkpoint``
-            without ``resume`` or ``overwrite``.
+        UserError: data or options that cannot be used, an interrupted run in ``checkpoint``
+            without ``resume`` or ``overwrite``, or one that is no fit.
     """
     events = events or Events()
     refuse_precision(options.device, options.train_config.precision)
@@ -99,7 +99,7 @@ def fit_table(
     options = ready.options
     spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)
     if checkpoint is not None and not resume:
-        remove_states(checkpoint)
+        remove_states(checkpoint, "fit")
     run = EnsembleFit(
         spec=spec,
         options=options,
@@ -181,10 +181,10 @@ def _score(
 
 def _check_checkpoint(checkpoint: Path, *, resume: bool, overwrite: bool, events: Events) -> None:
     """Refuse to forget an interrupted run without being told to; say where there is none."""
-    found = has_state(checkpoint)
+    found = has_state(checkpoint, "fit")
     if found and not resume and not overwrite:
         raise UserError(
-            f"{checkpoint} holds an interrupted run; go on with it by --resume (resume=True), or "
+            f"{checkpoint} holds an interrupted fit; go on with it by --resume (resume=True), or "
             "start afresh with --overwrite (overwrite=True)"
         )
     if resume and not found:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,13 @@ from molweave.shapes import Tensor
 from molweave.training.interrupt import hold_interrupts
 from molweave.training.optim import WeightAverage, make_groups, set_rate, warmup_cosine
 from molweave.training.pretrain_config import PretrainConfig
-from molweave.training.seed import seed_everything
-from molweave.training.state import (
-    load_folder,
-    optimizer_tensors,
-    refuse_other_run,
-    remove_state,
-    restore_model,
-    restore_optimizer,
-    save_folder,
+from molweave.training.pretrain_state import (
+    PretrainState,
+    load_pretraining,
+    refuse_different_steps,
 )
+from molweave.training.seed import seed_everything
+from molweave.training.state import remove_state
 from molweave.training.statistics import estimate_statistics, statistics_of
 
 OnRecord = Callable[[dict[str, float], int], None]
@@ -50,17 +47,10 @@ class Pretraining:
     stopped: str
 
 
+_MOLECULES = "molecules"
+"""Name of the count of molecules among the sums of the terms."""
 _STATISTICS = 10
 """Steps whose molecules tell the statistics of batch normalisation."""
-
-
-@dataclass
-class _State:
-    """What the next step depends on, but for the tensors."""
-
-    step: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 class _Step(nn.Module):
@@ -135,8 +125,7 @@ class Pretrainer:
         self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
         self.average = WeightAverage(self.method, config.average)
         self.unmeasured = frozenset(() if corpus.placed else method.spatial_terms)
-        self.state = _State()
-        self.sums: dict[str, Tensor] = {}
+        self.state = PretrainState()
 
     def run(self, on_record: OnRecord | None = None) -> Pretraining:
         """Train to the end; the method then holds the weights to keep.
@@ -194,8 +183,8 @@ class Pretrainer:
                 terms = self.wrapped(lambda batch=batch: batch, step / self.steps)
                 self.fabric.backward(terms["loss"] / len(batches))
             for name, value in terms.items():
-                mean = value.detach().float() / len(batches)
-                self.sums[name] = self.sums[name] + mean if name in self.sums else mean
+                self._add(name, value.detach().float() / len(batches))
+            self._add(_MOLECULES, torch.tensor(float(batch.size), device=self.fabric.device))
         if config.clip:
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=config.clip, error_if_nonfinite=False
@@ -205,14 +194,20 @@ class Pretrainer:
         if config.average:
             self.average.update(self.method)
 
+    def _add(self, name: str, value: Tensor) -> None:
+        sums = self.state.sums
+        sums[name] = sums[name] + value if name in sums else value
+
     def _record(self, on_record: OnRecord | None) -> None:
         """Add a line to the log, with a validation where one is due."""
         state, history = self.state, self.state.history
         last = history[-1] if history else {"step": 0.0, "seconds": 0.0}
         count = state.step - int(last["step"])
+        sums = {name: self._mean(value) for name, value in state.sums.items()}
+        molecules = float(sums.pop(_MOLECULES)) * self.fabric.world_size
         terms = {
-            name: float(self._mean(value) / count)
-            for name, value in self.sums.items()
+            name: float(value / count)
+            for name, value in sums.items()
             if name not in self.unmeasured
         }
         if not all(map(_finite, terms.values())):
@@ -224,10 +219,10 @@ class Pretrainer:
             **terms,
             **self.method.monitors(),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "molecules_per_second": count * self.config.batch_size / seconds,
+            "molecules_per_second": molecules / seconds,
             "seconds": state.seconds,
         }
-        self.sums = {}
+        state.sums = {}
         if self.config.valid_molecules and self._due(self._valid_every()):
             record |= self._validate()
         history.append(record)
@@ -249,11 +244,12 @@ class Pretrainer:
             totals = self._assess()
         empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
         means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
-        return {
+        scores = {
             f"valid_{name}": float(pair[0] / pair[1])
             for name, pair in means.items()
             if pair[1] and name not in self.unmeasured
         }
+        return scores | {"valid_molecules": float(means["loss"][1]) * self.fabric.world_size}
 
     def _assess(self) -> dict[str, Tensor]:
         """Sum and count of every term and score over this process's held-out molecules."""
@@ -285,11 +281,16 @@ class Pretrainer:
 
     def _names(self, totals: Mapping[str, Tensor]) -> list[str]:
         """What any process has counted, in the same order in all of them."""
-        found: list[list[str]] = [list(totals)]
-        if self.fabric.world_size > 1:
-            found = [[] for _ in range(self.fabric.world_size)]
-            distributed.all_gather_object(found, list(totals))
+        found = self._gather(list(totals))
         return list(dict.fromkeys(name for names in found for name in names))
+
+    def _gather(self, value: Any) -> list[Any]:
+        """The value of every process, in all of them."""
+        found = [value]
+        if self.fabric.world_size > 1:
+            found = [None] * self.fabric.world_size
+            distributed.all_gather_object(found, value)
+        return found
 
     def _mean(self, value: Tensor) -> Tensor:
         """Over all processes."""
@@ -299,10 +300,11 @@ class Pretrainer:
 
     def _finish(self) -> None:
         """Keep the state, score what has not been scored, and leave the weights to keep."""
+        self._save()
         history = self.state.history
         if self.config.valid_molecules and history and "valid_loss" not in history[-1]:
             history[-1] |= self._validate()
-        self._save()
+            self._save()
         if self.config.average:
             self.method.load_state_dict(self.average.weights)
         estimate_statistics(self.method, self._sample)
@@ -323,25 +325,19 @@ class Pretrainer:
         """
         if self.checkpoint is None:
             return
-        self.sums = {name: self._mean(value) for name, value in self.sums.items()}
+        sums = {name: self._mean(value) for name, value in self.state.sums.items()}
+        self.state.sums = sums
         if not all(bool(torch.isfinite(value).all()) for value in self.method.parameters()):
             raise _diverged(self.state.step, "a weight")
         if self.fabric.global_rank:
             return
-        tensors: dict[str, dict[str, Tensor]] = {
-            "model": dict(self.method.state_dict()),
-            "optimizer": optimizer_tensors(self.optimizer),
-            "sums": self.sums,
-        }
-        if self.config.average:
-            tensors["average"] = self.average.weights
-        plain = {
-            "step": self.state.step,
-            "seconds": self.state.seconds,
-            "history": self.state.history,
-            "identity": self.identity,
-        }
-        save_folder(plain, tensors, self.checkpoint)
+        self.state.save(
+            self.checkpoint,
+            self.method,
+            self.optimizer,
+            average=self.average.weights if self.config.average else {},
+            identity=self.identity,
+        )
 
     def _resume(self) -> None:
         if self.checkpoint is None:
@@ -350,17 +346,15 @@ class Pretrainer:
             if self.fabric.global_rank == 0:
                 remove_state(self.checkpoint)
             return
-        found = load_folder(self.checkpoint)
+        found = load_pretraining(self.checkpoint, self.identity, self.fabric.device)
+        steps = self._gather(None if found is None else found.state.step)
+        refuse_different_steps(steps, self.checkpoint)
         if found is None:
             return
-        plain, tensors = found
-        refuse_other_run(self.checkpoint, plain["identity"], self.identity)
-        self.state = _State(plain["step"], plain["seconds"], plain["history"])
-        restore_model(self.method, tensors["model"], self.checkpoint)
-        restore_optimizer(self.optimizer, tensors["optimizer"])
-        self.sums = {name: value.to(self.fabric.device) for name, value in tensors["sums"].items()}
+        self.state = found.state
+        found.restore(self.method, self.optimizer)
         if self.config.average:
-            self.average.restore(tensors["average"], self.state.step)
+            self.average.restore(dict(found.tensors["average"]), self.state.step)
 
 
 def _diverged(step: int, what: str) -> UserError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from molweave.chem.conformers import ConformerSettings
 from molweave.data.dataset import make_modalities
@@ -17,6 +18,7 @@ from molweave.events import Events
 from molweave.methods.base import Method
 from molweave.methods.config import to_plain
 from molweave.methods.pretrained import EncoderSpec, find_encoder, read_encoder
+from molweave.training.finetune import choose_precision
 from molweave.training.pretrain import Pretrainer, Pretraining
 from molweave.training.pretrain_options import PretrainOptions
 from molweave.training.processes import join_processes
@@ -73,7 +75,8 @@ def pretrain_corpus(
     if recipe.valid_molecules and held_out < fabric.world_size:
         raise UserError(
             f"{folder} holds out {corpus.count('valid')} molecules to validate on, fewer than "
-            "there are processes; prepare it with --valid 0.02, or train with valid_molecules=0"
+            "there are processes; prepare it with a larger share (--valid 0.2), or train with "
+            "valid_molecules=0"
         )
     first = fabric.global_rank == 0
     events = (events if first else None) or Events()
@@ -96,7 +99,12 @@ def pretrain_corpus(
         events.message(line)
     events.stage("pre-training", trainer.steps)
     training = trainer.run(events.record)
-    spec = _make_spec(options, corpus, training, fabric.world_size, str(fabric.device.type))
+    if trainer.feed.left_out:
+        events.message(
+            f"{trainer.feed.left_out:,} of {trainer.feed.drawn:,} molecules drawn have more than "
+            f"{recipe.max_atoms} heavy atoms and were left out (max_atoms)"
+        )
+    spec = _make_spec(options, corpus, training, fabric)
     return PretrainResult(spec, method, training, first)
 
 
@@ -164,10 +172,10 @@ def _make_spec(
     options: PretrainOptions,
     corpus: ShardedCorpus,
     training: Pretraining,
-    processes: int,
-    device: str,
+    fabric: Fabric,
 ) -> EncoderSpec:
     settings = corpus.manifest.origin.settings
+    device = fabric.device.type
     config = options.method_config
     last = training.history[-1] if training.history else {}
     valid = [record for record in training.history if "valid_loss" in record]
@@ -189,8 +197,9 @@ def _make_spec(
         "seed": options.seed,
         "hardware": {
             "device": device,
+            "precision": choose_precision(options.train_config.precision, on_gpu=device == "cuda"),
             "machine": platform.machine(),
-            "processes": processes,
+            "processes": fabric.world_size,
             "threads": torch.get_num_threads(),
         },
         "command": options.command(corpus.folder.name),

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,30 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
     return plain, tensors
 
 
-def has_state(parent: Path) -> bool:
-    """Whether a folder in ``parent`` holds the state of a run, whichever."""
-    return any(holds_state(folder) for folder in parent.glob("*") if folder.suffix != ".new")
+KINDS = {"fit": "member-*", "pre-training": "encoder*"}
+"""The runs that leave checkpoints, and the names of the states in a folder of theirs."""
+
+
+def checkpoint_of(out: Path) -> Path:
+    """The folder beside ``out`` for the states of the run that is to write it."""
+    return out.parent / f"{out.name}.training"
+
+
+def has_state(parent: Path, kind: str) -> bool:
+    """Whether ``parent`` holds the state of an interrupted run of a ``kind`` of `KINDS`.
+
+    Raises:
+        UserError: it holds one of the other kind, which nothing but the user may forget.
+    """
+    for name, pattern in KINDS.items():
+        if any(holds_state(folder) for folder in parent.glob(pattern) if folder.suffix != ".new"):
+            if name == kind:
+                return True
+            raise UserError(
+                f"{parent} holds an interrupted {name}, not a {kind}; choose another output, or "
+                "delete that folder"
+            )
+    return False
 
 
 def holds_state(folder: Path) -> bool:
@@ -151,16 +173,27 @@ def holds_state(folder: Path) -> bool:
     return any((place / "state.json").exists() for place in places)
 
 
-def remove_states(parent: Path) -> None:
-    """Forget the states of all members in ``parent``."""
-    for folder in list(parent.glob("member-*")):
-        shutil.rmtree(folder, ignore_errors=True)
+def remove_states(parent: Path, kind: str) -> None:
+    """Forget the states of a ``kind`` of `KINDS` in ``parent``, and it, where nothing is left."""
+    for folder in list(parent.glob(KINDS[kind])):
+        _remove(folder)
+    with suppress(OSError):
+        parent.rmdir()
 
 
 def remove_state(folder: Path) -> None:
     """Forget the state in ``folder``, if there is one."""
     for suffix in ("", ".new", ".old"):
-        shutil.rmtree(folder.with_name(folder.name + suffix), ignore_errors=True)
+        _remove(folder.with_name(folder.name + suffix))
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that `save_folder` may have written; one that holds other files stays."""
+    if not folder.is_dir():
+        return
+    names = [path.name for path in folder.iterdir()]
+    if all(name == "state.json" or name.endswith(".safetensors") for name in names):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

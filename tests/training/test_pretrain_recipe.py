@@ -1,0 +1,150 @@
+"""The recipe of a pre-training does what it says, against the same steps by hand."""
+
+import math
+from dataclasses import replace
+
+import corpora
+import numpy as np
+import pytest
+import torch
+from fits import fake_clock
+from tiny import SIZES
+
+from molweave.data.feed import Feed
+from molweave.data.shards import ShardedCorpus
+from molweave.events import Events
+from molweave.methods.base import Assessment, Encoding, Method, Term
+from molweave.training import pretrain as pretrain_module
+from molweave.training.finetune import make_fabric
+from molweave.training.pretrain import Pretrainer
+from molweave.training.pretrain_config import PretrainConfig
+from molweave.training.pretrain_corpus import pretrain_corpus
+from molweave.training.pretrain_options import PretrainOptions
+
+RECIPE = PretrainConfig(
+    epochs=2, batch_size=5, learning_rate=0.1, warmup=0.3, weight_decay=0.5, clip=0.5, average=0.8,
+    log_steps=2, valid_steps=4, valid_molecules=6,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "shards"
+    corpora.write_corpus(path, (13, 12), valid=3)
+    return path
+
+
+class Slope(Method):
+    """Its loss is the mean over molecules of (slope * atoms / 10)^2."""
+
+    name = "slope"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modalities = ("relations",)
+        self.embedding_dim = 1
+        self.slope = torch.nn.Parameter(torch.ones(1, 1))
+
+    def encode(self, batch):
+        sizes = torch.tensor(batch.parts["relations"].sizes, dtype=torch.float32)[:, None]
+        return Encoding(sizes / 10 @ self.slope, self.modalities, torch.ones(batch.size, 1))
+
+    def objectives(self, encoding, batch, progress):
+        return {"square": Term(1.0, encoding.embedding.square().mean())}
+
+    def assess(self, batch, generator):
+        return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
+
+
+def feed_of(shards, recipe: PretrainConfig) -> Feed:
+    corpus = ShardedCorpus(shards)
+    return Feed(
+        corpus, ("relations",), batch_size=recipe.batch_size, bucket=False,
+        max_atoms=recipe.max_atoms,
+    )  # fmt: skip
+
+
+def sizes_of(shards, recipe: PretrainConfig) -> list[np.ndarray]:
+    """The sizes of the molecules of every step."""
+    steps = recipe.epochs * 5
+    return [
+        np.array([size for batch in batches for size in batch.parts["relations"].sizes])
+        for batches in feed_of(shards, recipe).steps(0, steps)
+    ]
+
+
+def run(shards, recipe: PretrainConfig):
+    trainer = Pretrainer(Slope(), ShardedCorpus(shards), recipe, make_fabric("cpu", "32-true"))
+    return trainer, trainer.run().history
+
+
+def rate_of(step: int, steps: int) -> float:
+    first = round(RECIPE.warmup * steps)
+    if step < first:
+        return RECIPE.learning_rate * (step + 1) / first
+    return RECIPE.learning_rate / 2 * (1 + math.cos(math.pi * (step - first) / (steps - first)))
+
+
+def test_rate_decay_clipping_and_average(shards):
+    """AdamW of torch over the same molecules, step by step."""
+    trainer, history = run(shards, RECIPE)
+    taken = sizes_of(shards, RECIPE)
+    slope = torch.nn.Parameter(torch.ones(1, 1))
+    average = torch.ones(1, 1)
+    optimizer = torch.optim.AdamW([slope], weight_decay=RECIPE.weight_decay)
+    valid = np.mean([(size / 10) ** 2 for size in range(1, 7)])
+    for step, sizes in enumerate(taken):
+        optimizer.param_groups[0]["lr"] = rate_of(step, len(taken))
+        optimizer.zero_grad()
+        (slope * torch.tensor(sizes / 10, dtype=torch.float32)).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_([slope], RECIPE.clip)
+        optimizer.step()
+        average.lerp_(slope.detach(), 1 - min(RECIPE.average, (2 + step) / (11 + step)))
+        if step + 1 in (4, 8, 10):
+            line = next(line for line in history if line["step"] == step + 1)
+            assert line["valid_square"] == pytest.approx(float(average) ** 2 * valid, rel=1e-4)
+            assert line["learning_rate"] == pytest.approx(rate_of(step, len(taken)))
+    assert abs(float(average) - float(slope.detach())) > 0.01
+    assert float(trainer.method.slope.detach()) == pytest.approx(float(average), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"clip": 0.0}, {"weight_decay": 0.0}, {"average": 0.0}], ids=str
+)
+def test_each_of_them_changes_the_result(shards, change):
+    assert run(shards, RECIPE)[1][-1] != run(shards, replace(RECIPE, **change))[1][-1]
+
+
+def test_the_pace_counts_the_molecules_that_were_trained_on(shards, monkeypatch):
+    """Those of more than max_atoms heavy atoms are not."""
+    recipe = replace(RECIPE, max_atoms=15)
+    fake_clock(monkeypatch, 2.0, pretrain_module)
+    trainer, history = run(shards, recipe)
+    seconds = np.diff([0.0, *(line["seconds"] for line in history)])
+    counts = np.array([line["molecules_per_second"] for line in history]) * seconds
+    taken = [len(sizes) for sizes in sizes_of(shards, recipe)]
+    assert counts == pytest.approx([sum(taken[i : i + 2]) for i in range(0, 10, 2)])
+    assert max(map(max, sizes_of(shards, recipe))) == 15
+    assert (trainer.feed.drawn, trainer.feed.left_out) == (50, 20)
+
+
+def test_molecules_that_are_left_out_are_told(shards):
+    told: list[str] = []
+
+    class Listen(Events):
+        def message(self, text):
+            told.append(text)
+
+    training = {"epochs": 1, "batch_size": 5, "valid_molecules": 6, "max_atoms": 15}
+    chosen = PretrainOptions(
+        method="moleblend",
+        method_options=SIZES["moleblend"],
+        training=training,
+        device="cpu",
+    )
+    pretrain_corpus(shards, chosen, events=Listen())
+    assert told[-1] == (
+        "10 of 25 molecules drawn have more than 15 heavy atoms and were left out (max_atoms)"
+    )
+    recipe = replace(RECIPE, max_atoms=15, valid_molecules=5)
+    assert run(shards, recipe)[1][-1]["valid_molecules"] == 5
