@@ -293,24 +293,6 @@ def test_a_device_that_is_not_there_is_refused(shards, tmp_path, device):
         pretrain(shards, tmp_path / "encoder", method="moleblend", device=device)
 
 
-def test_hours_of_training_are_not_forgotten_by_mistake(shards, tmp_path):
-    out, state = tmp_path / "encoder", tmp_path / "encoder.training"
-    given = {"method": "moleblend", "method_options": SIZES["moleblend"], "device": "cpu"}
-    interrupt(shards, state)
-    before = (state / "state.json").read_text()
-    with pytest.raises(UserError, match="holds an interrupted run; go on with it by --resume, or"):
-        pretrain(shards, out, **given, training=RECIPE)
-    assert (state / "state.json").read_text() == before
-    state.rename(state.with_name("encoder.training.old"))  # killed between two renamings
-    with pytest.raises(UserError, match="holds an interrupted run"):
-        pretrain(shards, out, **given, training=RECIPE)
-    pretrain(shards, out, **given, training=RECIPE, overwrite=True)
-    weights = (out / "model.safetensors").stat().st_mtime_ns
-    with pytest.raises(UserError, match="nothing to resume; train anew with --overwrite"):
-        pretrain(shards, out, **given, training=RECIPE, resume=True)
-    assert (out / "model.safetensors").stat().st_mtime_ns == weights
-
-
 def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):
     monkeypatch.setattr(corpora, "made_up", lambda name: None)
     corpora.write_corpus(tmp_path / "flat", (8, 8), valid=2)

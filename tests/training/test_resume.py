@@ -214,7 +214,7 @@ def test_resume_without_a_folder_is_refused():
 def test_an_interrupted_fit_is_not_forgotten_unless_asked(tmp_path):
     out, checkpoint = tmp_path / "m", tmp_path / "m.training"
     history = interrupted(checkpoint, 0, 1, seed=5)
-    message = f"{checkpoint} holds an interrupted run; go on with it by --resume"
+    message = f"{checkpoint} holds an interrupted fit; go on with it by --resume"
     with pytest.raises(UserError, match=re.escape(message)):
         Predictor(**options()).fit(frame(), "alcohol", split=SPLIT, out=out)
     state = json.loads((checkpoint / "member-0" / "state.json").read_text(encoding="utf-8"))
