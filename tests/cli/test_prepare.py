@@ -37,6 +37,27 @@ def test_prepare_counts_what_it_does(cli, corpus):
     assert corpora.manifest_of(corpus.parent / "shards")["settings"]["shard_size"] == 2
 
 
+def test_rows_that_exclude_nothing_are_counted(cli, corpus):
+    """And the column of the corpus serves a file that has none of a usual name."""
+    write = corpus.with_name
+    write("corpus.csv").write_text("S,id\nCCO,1\nCCN,2\nCCC,3\n")
+    write("other.csv").write_text("id,S\n1,OCC\n2,C1CC\n3,\n")
+    given = ("prepare", "corpus.csv", "--smiles-column", "S", "--conformers", "none")
+    result = cli(*given, "-o", "shards", "--exclude", "other.csv", "--exclude", "test.csv")
+    assert result.code == 0, result.err
+    assert "  2 rows of other.csv are no molecules and exclude nothing" in result.err.splitlines()
+    assert "of test.csv" not in result.err
+    assert corpora.smiles_of(corpus.parent / "shards") == ["CCC", "CCN"]
+    write("other.csv").write_text("id,S\nX,C1CC\n")
+    result = cli(*given, "-o", "none", "--exclude", "other.csv")
+    assert result.code == 2
+    assert (
+        "other.csv excludes nothing: none of its 1 row is a molecule; the first is 'C1CC': parse: "
+        "unclosed ring"
+    ) in " ".join(result.err.split())
+    assert not corpus.with_name("none").exists()
+
+
 def test_the_same_command_goes_on_and_another_is_refused(cli, corpus, monkeypatch):
     command = ("prepare", corpus, "-o", "shards", "--conformers", "none", "--shard-size", 2)
 

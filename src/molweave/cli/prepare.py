@@ -134,6 +134,10 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
     if others:
         lines.append(f"  {others:,} rejected for other reasons: see rejects.csv")
     lines += [f"  {count:,} coordinates: {name}" for name, count in manifest.coordinates.items()]
+    lines += [
+        f"  {counted(count, 'row')} of {name} are no molecules and exclude nothing"
+        for name, count in result.unusable.items()
+    ]
     if manifest.unusable:
         lines.append(f"  {manifest.unusable:,} given coordinates do not fit their structure")
     return lines

@@ -10,6 +10,9 @@ from rdkit import Chem, rdBase
 from molweave.chem.molecule import Molecule
 from molweave.chem.read import open_table
 from molweave.chem.standardize import Standardizer, largest_fragment
+from molweave.chem.table import Table
+from molweave.errors import UserError
+from molweave.wording import counted
 
 _BLOCK = 14
 _NON_METALS = frozenset((5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35, 53))
@@ -28,8 +31,12 @@ class Excluded:
     slow (RDKit starts a thread for each), so that it is asked only for a molecule with the same
     elements and degrees as an excluded one: what InChI calls equal has those in common, unless it
     has a metal, whose bonds InChI cuts.
+
+    Attributes:
+        unusable: file name to the number of its rows that are no molecules and exclude nothing.
     """
 
+    unusable: dict[str, int] = field(default_factory=dict)
     _sources: dict[str, str] = field(default_factory=dict)
     _outlines: set[bytes] = field(default_factory=set)
 
@@ -53,21 +60,49 @@ class Excluded:
         return None
 
 
-def read_excluded(files: Sequence[Path], standardizer: Standardizer) -> Excluded:
+def read_excluded(
+    files: Sequence[Path], standardizer: Standardizer, *, smiles_column: str | None = None
+) -> Excluded:
     """The molecules of some tables; the source is the file name.
 
-    A row that is no molecule excludes nothing.
+    A row that is no molecule excludes nothing; `Excluded.unusable` counts them by file.
+
+    Args:
+        files: the tables.
+        standardizer: of the corpus.
+        smiles_column: where the SMILES are in tables without a column of a usual name.
 
     Raises:
-        UserError: a table cannot be read, or has no SMILES column.
+        UserError: a table cannot be read, has no SMILES column, or no molecule.
     """
     excluded = Excluded()
     for path in files:
-        for record in open_table(path):
+        rows = useless = 0
+        first = ""
+        for record in _open(path, smiles_column):
+            rows += 1
             molecule = standardizer(record)
             if isinstance(molecule, Molecule):
                 excluded.add(molecule, path.name)
+            else:
+                useless += 1
+                first = first or f"; the first is {record.smiles!r}: {molecule}"
+        if rows == useless:
+            raise UserError(
+                f"{path} excludes nothing: none of its {counted(rows, 'row')} is a molecule{first}"
+            )
+        if useless:
+            excluded.unusable[path.name] = useless
     return excluded
+
+
+def _open(path: Path, smiles_column: str | None) -> Table:
+    try:
+        return open_table(path)
+    except UserError:
+        if smiles_column is None:
+            raise
+        return open_table(path, smiles_column=smiles_column)
 
 
 def _parts(molecule: Molecule) -> tuple[Chem.Mol, ...]:

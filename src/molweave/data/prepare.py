@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -76,11 +76,14 @@ class PrepareResult:
         manifest: of the complete folder.
         resumed: rows that an earlier run had done.
         seconds: wall time of this run.
+        unusable: excluded file to the number of its rows that are no molecules and excluded
+            nothing; empty where nothing was left to do.
     """
 
     manifest: Manifest
     resumed: int
     seconds: float
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -107,7 +110,8 @@ def prepare(
         out: folder of the shards.
         exclude: tables whose molecules are left out, recognised by the first block of the InChIKey
             of the molecule or of its largest fragment.
-        smiles_column: column of the corpus with the SMILES; None looks for a usual name.
+        smiles_column: column of the corpus with the SMILES, and of tables in ``exclude`` that have
+            none of a usual name; None looks for a usual name.
         settings: see `PrepareSettings`.
         workers: processes that generate conformers, 0 for one per core; they do not change the
             result.
@@ -129,7 +133,8 @@ def prepare(
     if complete is not None:
         return PrepareResult(complete, complete.rows, time.monotonic() - started)
     standardizer = Standardizer(settings.standardize)
-    sieve = Sieve(standardizer, read_excluded(excluded_files, standardizer), settings.valid_share)
+    excluded = read_excluded(excluded_files, standardizer, smiles_column=smiles_column)
+    sieve = Sieve(standardizer, excluded, settings.valid_share)
     with CorpusWriter(folder, origin, overwrite=overwrite) as writer:
         resumed = sum(span.rows for span in writer.spans)
         sieve.remember(writer.written())
@@ -142,7 +147,7 @@ def prepare(
             raise _nothing_left(corpus, folder)
         manifest = writer.finish()
     report.end()
-    return PrepareResult(manifest, resumed, time.monotonic() - started)
+    return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.unusable)
 
 
 def _nothing_left(corpus: str | Path, folder: Path) -> UserError:
