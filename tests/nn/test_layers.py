@@ -95,3 +95,11 @@ def test_property_head_closed_form_and_dropout() -> None:
     hidden = (x @ first.weight.T + first.bias).clamp(min=0)
     torch.testing.assert_close(head.eval()(x), hidden @ last.weight.T + last.bias)
     assert not torch.equal(head.train()(x), head(x))
+
+
+def test_a_linear_property_head_is_one_layer() -> None:
+    head = PropertyHead(inputs=6, tasks=2, dropout=0.5, kind="linear")
+    (only,) = (layer for layer in head.network if isinstance(layer, torch.nn.Linear))
+    x = torch.randn(4, 6)
+    torch.testing.assert_close(head.eval()(x), x @ only.weight.T + only.bias)
+    assert not torch.equal(head.train()(x), head(x))

@@ -242,6 +242,7 @@ def test_the_folder_holds_the_weights_and_the_log(shards, tmp_path):
         ({"seed": 7}, "seed was 0, is 7"),
         ({"training": {"batch_size": 5}}, "training.batch_size was 6, is 5"),
         ({"preset": "base"}, "method.layers was"),
+        ({"method": "dmmrl"}, "another run: method was moleblend, is dmmrl; use the same command"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(shards, tmp_path, change, message):
@@ -251,6 +252,8 @@ def test_a_checkpoint_of_another_run_is_refused(shards, tmp_path, change, messag
     if "preset" in change:
         change = {"preset": "base", "method_options": {**sizes, "layers": 3}}
     interrupt(shards, state, **given)
+    if "method" in change:
+        given = {}
     with pytest.raises(UserError, match=message):
         pretrain_corpus(shards, options(**{**given, **change}), checkpoint=state, resume=True)
 
@@ -259,7 +262,8 @@ def test_a_changed_corpus_is_refused(shards, tmp_path):
     other, state = tmp_path / "other", tmp_path / "state"
     corpora.write_corpus(other, (14, 12), valid=3)
     interrupt(shards, state)
-    with pytest.raises(UserError, match=r"corpus was \w+, is \w+"):
+    told = r"corpus was \w+, is \w+; corpus.train was 25, is 26; use the same"
+    with pytest.raises(UserError, match=told):
         pretrain_corpus(other, options(), checkpoint=state, resume=True)
 
 

@@ -55,7 +55,11 @@ def build_member(
     entry = METHODS[spec.method]
     config = replace_fields(entry.config(), spec.method_config, where=spec.method)
     return PropertyModel(
-        entry.method(config), spec.tasks, dropout=config.dropout, positive_weight=positive_weight
+        entry.method(config),
+        spec.tasks,
+        dropout=config.dropout,
+        head=config.head,
+        positive_weight=positive_weight,
     )
 
 

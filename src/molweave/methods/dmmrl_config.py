@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
 from molweave.nn.fusion.gated import FUSIONS
+from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 
 DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors")
@@ -39,6 +40,7 @@ class DMMRLConfig:
         shared: d_s, size of a shared code.
         private: d_p, size of a private code.
         dropout: dropout in the variational heads and the property head.
+        head: the property head: ``mlp``, with a hidden layer, or ``linear``.
         modality_dropout: probability that a molecule's modality is hidden from the fusion in
             training, so that predictions without a conformer stay sound; at least one modality
             is always kept.
@@ -66,6 +68,7 @@ class DMMRLConfig:
     shared: int = 128
     private: int = 128
     dropout: float = 0.5
+    head: str = "mlp"
     modality_dropout: float = 0.0
     fusion: str = "gated"
     orthogonality: str = "correlation"
@@ -89,6 +92,8 @@ class DMMRLConfig:
         if len(set(self.modalities)) < len(self.modalities):
             raise UserError(f"each modality once, please; found {', '.join(self.modalities)}")
         self._check_numbers()
+        if self.head not in HEADS:
+            raise UserError(f"head must be one of {', '.join(HEADS)}; found {self.head!r}")
         if self.fusion not in FUSIONS:
             raise UserError(f"fusion must be one of {', '.join(FUSIONS)}; found {self.fusion}")
         if self.orthogonality not in ORTHOGONALITY:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from molweave.chem.depict import IMAGE_SIZE
 from molweave.errors import UserError
 from molweave.nn.fusion.hypergraph import HYPERGRAPHS
+from molweave.nn.heads import HEADS
 
 PROTOCOLS = ("graph", "fused", "pretrain")
 MMSA_MODALITIES = ("image", "graph", "geometry")
@@ -94,6 +95,7 @@ class MMSAConfig:
         recall: weight of the contrast between r and the codes of the modalities.
         geometry_rate: factor on the learning rate of the geometry encoder.
         dropout: of the property head.
+        head: the property head: ``mlp``, with a hidden layer, or ``linear``.
     """
 
     protocol: str = "graph"
@@ -129,10 +131,12 @@ class MMSAConfig:
     recall: float = 0.2
     geometry_rate: float = 0.1
     dropout: float = 0.2
+    head: str = "mlp"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         _one_of("protocol", self.protocol, PROTOCOLS)
+        _one_of("head", self.head, HEADS)
         _one_of("graph_encoder", self.graph_encoder, GRAPH_ENCODERS)
         _one_of("hypergraph", self.hypergraph, HYPERGRAPHS)
         unknown = [name for name in self.views if name not in MMSA_MODALITIES]

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
+from molweave.nn.heads import HEADS
 
 VIEWS: dict[str, tuple[str, ...]] = {
     "2d": ("relations",),
@@ -40,6 +41,7 @@ class MoleBLENDConfig:
         encoder_dropout: of attention weights and activations.
         drop_path: probability that a layer's branch is left out of a molecule in training.
         dropout: of the property head.
+        head: the property head: ``mlp``, with a hidden layer, or ``linear``.
         show_spd: probability that a pair shows its shortest-path distance.
         show_edge: probability that it shows the bonds of its path.
         show_distance: probability that it shows its distance.
@@ -70,6 +72,7 @@ class MoleBLENDConfig:
     encoder_dropout: float = 0.1
     drop_path: float = 0.1
     dropout: float = 0.1
+    head: str = "mlp"
     show_spd: float = 0.2
     show_edge: float = 0.2
     show_distance: float = 0.6
@@ -90,6 +93,8 @@ class MoleBLENDConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        if self.head not in HEADS:
+            raise UserError(f"head must be one of {', '.join(HEADS)}; found {self.head!r}")
         if self.views not in VIEWS:
             raise UserError(f"views must be one of {', '.join(VIEWS)}; found {self.views!r}")
         self._check_numbers()

@@ -75,6 +75,7 @@ class PropertyModel(Network):
         tasks: Sequence[Task],
         *,
         dropout: float,
+        head: str = "mlp",
         positive_weight: Sequence[float] | None = None,
     ) -> None:
         """Put a fresh head on ``method``.
@@ -84,12 +85,15 @@ class PropertyModel(Network):
             tasks: what to predict; regression tasks carry the mean and scale of their training
                 labels.
             dropout: dropout of the head.
+            head: its kind, one of `molweave.nn.heads.HEADS`.
             positive_weight: weight of a positive label per task, 1 where not given.
         """
         super().__init__()
         self.method = method
         self.num_tasks = len(tasks)
-        self.head = PropertyHead(inputs=method.embedding_dim, tasks=len(tasks), dropout=dropout)
+        self.head = PropertyHead(
+            inputs=method.embedding_dim, tasks=len(tasks), dropout=dropout, kind=head
+        )
         kinds = [task.kind == "classification" for task in tasks]
         weights = positive_weight or [1.0] * len(tasks)
         self.register_buffer("classification", torch.tensor(kinds), persistent=False)

@@ -6,22 +6,25 @@ from torch.nn import functional
 
 from molweave.shapes import Bool, Float, Tensor
 
+HEADS = ("mlp", "linear")
+"""Kinds of `PropertyHead`."""
+
 
 class PropertyHead(nn.Module):
-    """One output per task: dropout, Linear(d, d/2), ReLU, dropout, Linear(d/2, T).
+    """One output per task, from an embedding of width d.
 
-    Outputs are logits for classification and standardised values for regression.
+    ``mlp``: dropout, Linear(d, d/2), ReLU, dropout, Linear(d/2, T). ``linear``: dropout,
+    Linear(d, T). Outputs are logits for classification and standardised values for regression.
     """
 
-    def __init__(self, *, inputs: int, tasks: int, dropout: float) -> None:
-        """``inputs`` is the width of the embedding."""
+    def __init__(self, *, inputs: int, tasks: int, dropout: float, kind: str = "mlp") -> None:
+        """``inputs`` is d, ``tasks`` is T, ``kind`` one of `HEADS`."""
         super().__init__()
+        hidden = [nn.Linear(inputs, inputs // 2), nn.ReLU(), nn.Dropout(dropout)]
         self.network = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(inputs, inputs // 2),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(inputs // 2, tasks),
+            *(hidden if kind == "mlp" else ()),
+            nn.Linear(inputs // 2 if kind == "mlp" else inputs, tasks),
         )
 
     def forward(self, embedding: Float[Tensor, "B D"]) -> Float[Tensor, "B T"]:

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from molweave.chem.conformers import ConformerSettings
 from molweave.data.dataset import make_modalities
+from molweave.data.manifest import PARTS
 from molweave.data.shards import ShardedCorpus
 from molweave.errors import UserError
 from molweave.events import Events
@@ -111,8 +112,13 @@ def pretrain_corpus(
 def _identity(options: PretrainOptions, corpus: ShardedCorpus) -> dict[str, Any]:
     """What must not change between a run and its resumption."""
     config, recipe = options.method_config, to_plain(options.train_config)
+    origin = corpus.manifest.origin
     return {
         "corpus": _digest(corpus),
+        "corpus.files": [item.name for item in origin.corpus],
+        "corpus.excluded": [item.name for item in origin.exclude],
+        **{f"corpus.{part}": corpus.count(part) for part in PARTS},
+        **{f"corpus.{name}": value for name, value in origin.settings.items()},
         "method": options.method,
         **{f"method.{name}": value for name, value in to_plain(config).items()},
         **{f"training.{name}": recipe[name] for name in recipe if name not in _CLOCKS},

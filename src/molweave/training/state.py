@@ -77,12 +77,13 @@ def refuse_other_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, 
     """Refuse to go on with other data or settings than the run of a checkpoint had.
 
     Raises:
-        UserError: names everything that is different.
+        UserError: names everything that is different, or the method where that is another one.
     """
     if changed := changed_values(before, now):
+        told = [line for line in changed if line.startswith("method was ")] or changed
         raise UserError(
-            f"{folder} is the checkpoint of another run: {'; '.join(changed)}; use the same "
-            "command as before, or start afresh with --overwrite"
+            f"{folder} is the checkpoint of another run: {'; '.join(told)}; use the same command "
+            "as before, or start afresh with --overwrite"
         )
 
 
