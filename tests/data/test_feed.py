@@ -139,3 +139,8 @@ def test_atoms_are_counted_without_parsing(smiles):
 def test_the_feed_is_endless(corpus):
     feed = make(corpus)
     assert len(list(islice(feed.steps(0, 10**9), 20))) == 20
+
+
+def test_a_smiles_that_another_rdkit_wrote_is_told():
+    with pytest.raises(UserError, match=r"the corpus holds 'C1CC', which this version of RDKit"):
+        feed_module.read_sample(0, Sample("C1CC", None))

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import weakref
 from dataclasses import asdict
 from itertools import chain, islice
@@ -243,6 +244,14 @@ def test_folders_that_are_no_corpus(own, tmp_path):
     manifest.write_text(text[:-40], encoding="utf-8")
     with pytest.raises(UserError, match=r"manifest\.json: damaged"):
         ShardedCorpus(own)
+    for damage in (
+        text.replace('"standardizer"', '"standard"'),
+        re.sub(r'"rows": (\d+),(\s+"with)', r'"rows": "\1",\2', text, count=1),
+    ):
+        assert damage != text
+        manifest.write_text(damage, encoding="utf-8")
+        with pytest.raises(UserError, match=r"manifest\.json: damaged"):
+            ShardedCorpus(own)
     manifest.write_text(text.replace('"format": 1', '"format": 9'), encoding="utf-8")
     with pytest.raises(UserError, match="format 9, this molweave reads 1"):
         ShardedCorpus(own)

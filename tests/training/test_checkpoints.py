@@ -4,6 +4,7 @@ import json
 
 import corpora
 import pytest
+import torch
 from fits import frame, options
 from tiny import SIZES
 
@@ -11,7 +12,7 @@ from molweave import UserError
 from molweave.predictor import Predictor
 from molweave.pretraining import pretrain
 from molweave.training.pretrain import Pretrainer
-from molweave.training.pretrain_state import refuse_different_steps
+from molweave.training.pretrain_state import load_pretraining, refuse_different_steps
 from molweave.training.state import has_state, remove_states, save_folder
 
 RECIPE = {"epochs": 1, "batch_size": 6, "log_steps": 2, "valid_molecules": 6}
@@ -114,3 +115,9 @@ def test_no_molecule_is_held_out(tmp_path):
     corpora.write_corpus(tmp_path / "shards", (13,))
     with pytest.raises(UserError, match=r"prepare it with a larger share \(--valid 0\.2\)"):
         learn(tmp_path / "shards", tmp_path / "a")
+
+
+def test_a_checkpoint_without_its_step_is_damaged(tmp_path):
+    save_folder({"seconds": 1.0, "identity": {}}, {"sums": {}}, tmp_path / "encoder")
+    with pytest.raises(UserError, match="encoder is damaged \\(no 'step'\\); start afresh"):
+        load_pretraining(tmp_path / "encoder", {}, torch.device("cpu"))

@@ -167,7 +167,18 @@ def _featurize(job: tuple[tuple[str, ...], list[Sample]]) -> list[Samples]:
 
 
 def read_sample(row: int, sample: Sample) -> tuple[Molecule, Conformer | None]:
-    """A molecule of a shard, whose SMILES is canonical already, and its coordinates."""
+    """A molecule of a shard, whose SMILES is canonical already, and its coordinates.
+
+    Raises:
+        UserError: RDKit does not read it, being of another version, say, than the one that made
+            the corpus.
+    """
     smiles, coordinates = sample
-    molecule = Molecule(row, smiles, smiles, Chem.MolFromSmiles(smiles), coordinates)
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise UserError(
+            f"the corpus holds {smiles!r}, which this version of RDKit does not read; prepare the "
+            "corpus anew"
+        )
+    molecule = Molecule(row, smiles, smiles, mol, coordinates)
     return molecule, None if coordinates is None else Conformer(coordinates, "input")

@@ -176,10 +176,15 @@ class Manifest:
                     f"{path}: format {plain['format']}, this molweave reads {FORMAT}; prepare the "
                     "corpus anew in another folder"
                 )
+            shards = tuple(Shard(**item) for item in plain["shards"])
+            if not all(isinstance(shard.rows, int) for shard in shards):
+                raise TypeError("the rows of a shard are no number")
+            if "standardizer" not in plain["settings"]:
+                raise KeyError("standardizer")
             return cls(
                 origin=Origin.from_json(plain),
                 **{name: plain[name] for name in ("rows", "rejected", "coordinates", "unusable")},
-                shards=tuple(Shard(**item) for item in plain["shards"]),
+                shards=shards,
             )
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error

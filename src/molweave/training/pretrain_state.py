@@ -98,8 +98,13 @@ def load_pretraining(
         return None
     plain, tensors = found
     refuse_other_run(folder, plain.get("identity", {}), identity)
-    sums = {name: value.to(device) for name, value in tensors["sums"].items()}
-    state = PretrainState(plain["step"], plain["seconds"], plain["history"], sums)
+    try:
+        sums = {name: value.to(device) for name, value in tensors["sums"].items()}
+        state = PretrainState(plain["step"], plain["seconds"], plain["history"], sums)
+    except KeyError as error:
+        raise UserError(
+            f"the checkpoint {folder} is damaged (no {error}); start afresh with --overwrite"
+        ) from error
     return SavedPretraining(folder, state, tensors)
 
 
