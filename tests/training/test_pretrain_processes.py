@@ -47,6 +47,17 @@ except KeyboardInterrupt:
     pass
 """
 
+APART = (
+    SCRIPT.replace("sys.argv[2],", "sys.argv[2] + os.environ['RANK'],")
+    .replace("import sys", "import os, pathlib, sys\nfrom molweave import UserError", 1)
+    .replace(
+        "except KeyboardInterrupt:\n    pass",
+        "except KeyboardInterrupt:\n    pass\nexcept UserError as error:\n"
+        "    pathlib.Path(sys.argv[2] + os.environ['RANK'] + '.txt').write_text(str(error))",
+    )
+)
+"""Every process writes to a place of its own, as on machines that share no disk."""
+
 MMSA = """
 import sys
 from molweave.pretraining import pretrain
@@ -131,6 +142,18 @@ def test_two_processes_go_on_between_two_lines_of_the_log(shards, tmp_path):
     ]
     assert [line["step"] for line in logs[0]] == list(range(2, 21, 2))
     assert logs[1] == [pytest.approx(line, rel=1e-5) for line in logs[0]]
+
+
+@pytest.mark.slow
+def test_a_state_that_one_process_alone_has_is_not_gone_on_from(shards, tmp_path):
+    """Going on from different steps, the processes would wait for each other for ever."""
+    out = tmp_path / "encoder"
+    learn(shards, out, 2, APART, 7, 2)
+    assert not list(tmp_path.glob("*.txt"))
+    learn(shards, out, 2, APART, NEVER, 2)
+    told = [(tmp_path / f"encoder{rank}.txt").read_text() for rank in (0, 1)]
+    assert all("find different states" in text for text in told)
+    assert all("(step 7, none); write to a folder" in text for text in told)
 
 
 @pytest.mark.slow
