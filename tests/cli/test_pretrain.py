@@ -52,8 +52,15 @@ def test_shards_in_encoder_out(cli, shards):
     done = cli("info", "encoder")
     assert done.code == 0, done.err
     assert "moleblend" in done.out
-    done = cli("embed", "encoder", shards.parent / "corpus.smi", "--out", "v.parquet", "--quiet")
+    embed = ("embed", "encoder", shards.parent / "corpus.smi", "--out", "v.parquet", "--quiet")
+    done = cli(*embed)
     assert done.code == 0, done.err
+    done = cli(*embed, "--overwrite", "--set", "views=both")
+    assert done.code == 2
+    assert "pre-trained without coordinates and knows nothing of geometry" in done.err
+    card = Path("encoder/README.md").read_text()
+    assert "; no molecule had coordinates" in card
+    assert "precision 32-true" in card
 
 
 def test_of_several_processes_the_first_one_tells(cli, shards, monkeypatch):

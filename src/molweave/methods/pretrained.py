@@ -33,6 +33,12 @@ class EncoderSpec(Spec):
 
     kind: ClassVar[str] = "encoder"
 
+    @property
+    def placed(self) -> bool:
+        """Whether a molecule of the pre-training had coordinates, as far as is recorded."""
+        sources = self.record.get("corpus", {}).get("coordinates", {"not recorded": 0})
+        return any(name != "none" for name in sources)
+
     def configure(self, changes: Mapping[str, object]) -> Any:
         """The method's configuration for the use of this encoder.
 
@@ -75,11 +81,20 @@ class PretrainedEncoder:
         """A network with these weights, in evaluation mode, see `EncoderSpec.configure`.
 
         Raises:
-            UserError: see `EncoderSpec.configure` and `load_into`.
+            UserError: see `EncoderSpec.configure` and `load_into`; or it reads coordinates, of
+                which the pre-training saw none.
         """
         config = self.spec.configure(changes)
         method = METHODS[self.spec.method].method(config)
         self.load_into(method, to_plain(config))
+        views = make_modalities(method.modalities)
+        spatial = [view.name for view in views if view.needs_conformer]
+        if spatial and not self.spec.placed:
+            raise UserError(
+                f"this encoder was pre-trained without coordinates and knows nothing of "
+                f"{', '.join(spatial)}; choose views of 2D alone, or pre-train it on a corpus with "
+                "coordinates"
+            )
         return method.eval()
 
     def model(self, changes: Mapping[str, object]) -> EncoderModel:

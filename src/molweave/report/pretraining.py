@@ -35,7 +35,6 @@ def write_pretraining(spec: EncoderSpec, history: History, folder: Path) -> None
         "citation": METHODS[spec.method].citation,
         "valid": {name.removeprefix("valid_"): value for name, value in valid.items()},
         "scored": scored,
-        "placed": any(name != "none" for name in spec.record["corpus"]["coordinates"]),
         "rate": _median(history, "molecules_per_second"),
         "settings": _settings(spec),
     }
