@@ -46,9 +46,24 @@ def test_lines_give_a_sign_of_life_every_minute(capsys, clock):
         clock.now += 1
         lines.advance(rows, 0)
     assert capsys.readouterr().err.splitlines() == [
-        "predicting: 60 in 1 min (1/s)",
-        "predicting: 120 in 2 min (1/s)",
+        "predicting: 60 in 1 min (1.0/s)",
+        "predicting: 120 in 2 min (1.0/s)",
     ]
+    lines.stage("preparing")
+    clock.now += 100
+    lines.advance(500, 2000)
+    assert capsys.readouterr().err == "preparing: 500 of 2,000 in 1 min 40 s (5.0/s, 5 min left)\n"
+
+
+def test_lines_tell_how_long_a_pre_training_will_take(capsys):
+    lines = progress.Lines()
+    lines.stage("pre-training", 400)
+    record = {"valid_loss": 0.5, "seconds": 60.0, "molecules_per_second": 10.0}
+    for step in (100.0, 400.0):
+        lines.record({"step": step, **record}, 400)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.endswith("step 100/400, valid loss 0.5, 10 molecules/s, 3 min left")
+    assert last.endswith("step 400/400, valid loss 0.5, 10 molecules/s")
 
 
 def test_lines_show_about_ten_epochs(capsys, clock):

@@ -46,9 +46,8 @@ class Lines(Display):
         self._printed = now
         seconds = now - self._started
         count = f"{done:,} of {total:,}" if total else f"{done:,}"
-        self.message(
-            f"{self._name}: {count} in {format_duration(seconds)} ({done / seconds:,.0f}/s)"
-        )
+        pace = _pace(done, total, seconds)
+        self.message(f"{self._name}: {count} in {format_duration(seconds)} ({pace})")
 
     def epoch(self, member: int, info: Epoch) -> None:
         """Print the first epoch, the last and every tenth of the way."""
@@ -63,7 +62,9 @@ class Lines(Display):
         if not last and now - self._printed < self.EVERY:
             return
         self._printed = now
-        self.message(f"{self._name}: step {record['step']:,.0f}/{steps:,}, {describe(record)}")
+        text = f"{self._name}: step {record['step']:,.0f}/{steps:,}, {describe(record)}"
+        left = _seconds_left(record, steps)
+        self.message(f"{text}, {format_duration(left)} left" if left else text)
 
 
 class Bars(Display):
@@ -112,13 +113,8 @@ class Bars(Display):
         if now - self._drawn < self.EVERY and (done < total or not total):
             return
         self._drawn = now
-        seconds = now - self._started
-        rate = done / seconds if seconds > 0 else 0.0
         count = f"{done:,}/{total:,}" if total else f"{done:,}"
-        note = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
-        if rate and total > done:
-            note += f", {format_duration((total - done) / rate)} left"
-        self._update(done, total or None, count, note)
+        self._update(done, total or None, count, _pace(done, total, now - self._started))
 
     def epoch(self, member: int, info: Epoch) -> None:
         """Move the bar by an epoch and show its scores."""
@@ -130,8 +126,7 @@ class Bars(Display):
     def record(self, record: dict[str, float], steps: int) -> None:
         """Move the bar to a line of the log and show what it says."""
         done = int(record["step"])
-        left = (steps - done) * record["seconds"] / done
-        note = f"{describe(record)}, {format_duration(left)} left"
+        note = f"{describe(record)}, {format_duration(_seconds_left(record, steps))} left"
         self._update(done, steps, f"step {done:,}/{steps:,}", note)
 
     def _update(self, done: int, total: int | None, count: str, note: str) -> None:
@@ -154,6 +149,20 @@ def describe(record: dict[str, float]) -> str:
         if name in record
     ]
     return f"{', '.join(texts)}, {record['molecules_per_second']:,.0f} molecules/s"
+
+
+def _pace(done: int, total: int, seconds: float) -> str:
+    """The rate so far, and the time left where the total is known."""
+    rate = done / seconds if seconds > 0 else 0.0
+    pace = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+    return (
+        f"{pace}, {format_duration((total - done) / rate)} left" if rate and total > done else pace
+    )
+
+
+def _seconds_left(record: dict[str, float], steps: int) -> float:
+    """Until the last step, at the mean pace so far."""
+    return (steps - record["step"]) * record["seconds"] / record["step"]
 
 
 def open_display(quiet: bool) -> Display:
