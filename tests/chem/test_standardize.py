@@ -174,6 +174,31 @@ def test_full(text, canonical):
     assert accept(text).canonical == Chem.CanonSmiles(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("F[P-](F)(F)(F)(F)F", "F[P-](F)(F)(F)(F)F"),
+        ("C[Si-](C)(C)(C)C", "C[Si-](C)(C)(C)C"),
+        ("C1CC1[P-](F)(F)(F)(F)F", "C1CC1[P-](F)(F)(F)(F)F"),
+        ("F[B-](F)(F)F", "F[B-](F)(F)F"),
+        ("[PH6-]", "[PH6-]"),
+        ("I[I-]I", "I[I-]I"),
+        ("F[S-](F)F", "F[S-](F)F"),
+        ("[NH3+]CC[P-](F)(F)(F)(F)F", "[NH3+]CC[P-](F)(F)(F)(F)F"),
+        ("[O-]C(=O)CC[P-](F)(F)(F)(F)F", "OC(=O)CC[P-](F)(F)(F)(F)F"),
+        ("C[P-]C", "CPC"),
+        ("[SH-]", "S"),
+        ("CS(=O)(=O)[O-]", "CS(=O)(=O)O"),
+        ("[I-]", "I"),
+    ],
+)
+def test_full_neutralises_no_atom_that_has_more_than_an_octet(text, expected):
+    molecule = accept(text, "full")
+    assert molecule.canonical == Chem.CanonSmiles(expected)
+    again = accept(molecule.canonical, "full")
+    assert again.canonical == molecule.canonical
+
+
 @pytest.mark.parametrize("text", DRUGS)
 def test_full_agrees_with_rdkit(text):
     mol = rdMolStandardize.Normalize(Chem.MolFromSmiles(text))
@@ -186,7 +211,7 @@ def test_names_versions_and_steps():
     default, full = Standardizer(), Standardizer("full")
     assert (default.name, default.version) == ("default", "default-1")
     assert default.steps == ("sanitize", "remove_hydrogens", "remove_atom_maps", "canonicalize")
-    assert (full.name, full.version) == ("full", "full-1")
+    assert (full.name, full.version) == ("full", "full-2")
     assert full.steps == (*default.steps, "normalize", "largest_fragment", "uncharge")
     with pytest.raises(
         UserError, match="unknown standardizer 'ful'; use one of default, full; did"
@@ -340,4 +365,4 @@ def test_rdkit_is_quiet_and_its_log_is_given_back(capfd, odd_smiles, unparsable_
 
 
 def test_standardizers_can_be_copied():
-    assert copy.deepcopy(Standardizer("full")).version == "full-1"
+    assert copy.deepcopy(Standardizer("full")).version == "full-2"

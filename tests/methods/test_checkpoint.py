@@ -30,7 +30,7 @@ def model() -> FittedModel:
         preset="paper",
         method_config=to_plain(config),
         tasks=TASKS,
-        standardizer="full-1",
+        standardizer="full-2",
         conformers=ConformerSettings(seed=7, force_field="uff"),
         coordinates="none",
         modality_versions={"graph": MODALITIES["graph"]().version},
@@ -154,7 +154,7 @@ def test_a_changed_modality(folder: Path) -> None:
 
 def test_a_changed_standardizer(folder: Path) -> None:
     edit(folder, lambda plain: plain.update(standardizer="full-0"))
-    refused(folder, "full-0", "full-1")
+    refused(folder, "full-0", "full-2")
 
 
 def test_an_unknown_option_of_the_method(folder: Path) -> None:

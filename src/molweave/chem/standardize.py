@@ -17,6 +17,7 @@ from molweave.errors import UserError
 _ROUNDS = 6
 _SHOWN = 30
 _MAX_LENGTH = 10 * MAX_ATOMS
+_BORON, _OCTET = 5, 8
 _WIDEST = 1e4  # angstrom, along an axis; more than MAX_ATOMS in a row
 
 Step = Callable[[Chem.Mol], Chem.Mol]
@@ -42,8 +43,39 @@ def normalize(mol: Chem.Mol) -> Chem.Mol:
 
 
 def uncharge(mol: Chem.Mol) -> Chem.Mol:
-    """Neutralise by moving hydrogens; a charge that no hydrogen can undo stays."""
-    return _uncharger().uncharge(mol)
+    """Neutralise by moving hydrogens; a charge that no hydrogen can undo stays.
+
+    So does that of an atom with more than an octet, hexafluorophosphate or triiodide say, where
+    RDKit would add a hydrogen to the full atom. Meanwhile it stands there as boron without a
+    hydrogen, whose charge RDKit leaves alone and balances with charges of the other sign.
+    """
+    full = {
+        atom.GetIdx(): (atom.GetAtomicNum(), atom.GetNumExplicitHs())
+        for atom in mol.GetAtoms()
+        if _exceeds_octet(atom)
+    }
+    if not full:
+        return _uncharger().uncharge(mol)
+    masked = Chem.RWMol(mol)
+    for index in full:
+        atom = masked.GetAtomWithIdx(index)
+        atom.SetAtomicNum(_BORON)
+        atom.SetNumExplicitHs(0)
+        atom.SetNoImplicit(True)
+    result = _uncharger().uncharge(masked)
+    for index, (number, hydrogens) in full.items():
+        atom = result.GetAtomWithIdx(index)
+        atom.SetAtomicNum(number)
+        atom.SetNumExplicitHs(hydrogens)
+    return result
+
+
+def _exceeds_octet(atom: Chem.Atom) -> bool:
+    """Whether an anion has more than eight electrons: two per neighbour, and those in no bond."""
+    charge = atom.GetFormalCharge()
+    outer = Chem.GetPeriodicTable().GetNOuterElecs(atom.GetAtomicNum())
+    free = max(outer - charge - atom.GetTotalValence(), 0)
+    return charge < 0 and 2 * atom.GetTotalDegree() + free > _OCTET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +93,7 @@ _COMMON_STEPS = ("sanitize", "remove_hydrogens", "remove_atom_maps", "canonicali
 
 STANDARDIZERS: dict[str, Recipe] = {
     "default": Recipe(version=1),
-    "full": Recipe(version=1, steps=(normalize, largest_fragment, uncharge)),
+    "full": Recipe(version=2, steps=(normalize, largest_fragment, uncharge)),
 }
 
 

@@ -117,7 +117,7 @@ Standardize = Annotated[
     option(
         "--standardize",
         DATA,
-        "default, or full: largest fragment, uncharged, normalised.",
+        "default, or full: normalised, largest fragment, uncharged.",
         "NAME",
         "default",
     ),
