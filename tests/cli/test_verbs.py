@@ -213,12 +213,71 @@ def test_check(cli, table):
     result = cli("check", twisted, "-t", "alcohol", "--split", "random", "--seed", 1)
     assert result.code == 0
     assert result.err == ""
-    assert result.out.startswith("46 rows, 45 usable, 44 different molecules\n")
+    counts, split, *_ = result.out.splitlines()
+    assert counts == (
+        "46 rows, 45 usable, 44 different molecules; rows count from 0, without the header"
+    )
+    assert split.startswith("split random: sizes: train 3")
     assert "(rows 0 and 44)" in result.out
     found = json.loads(cli("check", twisted, "-t", "alcohol", "--json").out)
     kinds = {finding["kind"]: finding["rows"] for finding in found["findings"]}
     assert kinds["duplicates"] == [0, 44]
     assert kinds["rejected"] == [45]
+    assert found["split"] is None
+
+
+def test_check_says_what_becomes_of_copies_across_a_given_split(cli, table):
+    first, *rows = table.read_text(encoding="utf-8").splitlines()
+    path = table.parent / "parted.csv"
+    parts = ["train"] * 30 + ["valid"] * 7 + ["test"] * 7
+    parted = [f"{row},{part}" for row, part in zip(rows, parts, strict=True)]
+    path.write_text("\n".join([f"{first},part", *parted, "again,OCC,1,2,test"]), encoding="utf-8")
+    arguments = ("check", path, "-t", "alcohol", "--split-column", "part")
+    result = cli(*arguments)
+    line = (
+        "split column: sizes: train 29, valid 7, test 8; "
+        "1 row left out: an equal molecule is in valid or test (row 1)"
+    )
+    assert result.out.splitlines()[1] == line
+    assert (
+        "1 molecule in more than one row (2 rows, same canonical SMILES) (rows 1 and 44); a "
+        in (result.out)
+    )
+    assert "one of your own loses the rows of train or valid" in result.out
+    split = json.loads(cli(*arguments, "--json").out)["split"]
+    assert f"split {split['kind']}: {'; '.join(split['notes'])}" == line
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("scaffold", "leaves the train part empty (train 0, valid 0, test 30; 1 scaffold; "),
+        ("k-fold:1/40", "40 folds need at least 41 groups of molecules, found 30 (by molecule); "),
+    ],
+)
+def test_check_goes_on_where_the_split_is_impossible(cli, tmp_path, split, said):
+    path = tmp_path / "one.csv"
+    rows = [f"{'C' * (number + 1)},1" for number in range(30)]
+    path.write_text("\n".join(["smiles,y", *rows]), encoding="utf-8")
+    result = cli("check", path, "-t", "y", "--split", split)
+    assert (result.code, result.err) == (0, "")
+    errors = [line for line in result.out.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert "1 target with one class or value only: y (always 1)" in errors[0]
+    assert said in errors[1]
+    found = json.loads(cli("check", path, "-t", "y", "--split", split, "--json").out)
+    assert "impossible-split" in [finding["kind"] for finding in found["findings"]]
+    assert found["split"] is None
+
+
+def test_check_still_refuses_a_split_that_is_written_wrongly(cli, table):
+    for wrong in ("--split-column=absent", "--split=k-fold:1/1", "--split-file=absent.json"):
+        assert cli("check", table, "-t", "alcohol", wrong).code == 2
+
+
+def test_the_help_of_check_says_how_rows_are_numbered(cli):
+    said = " ".join(cli("check", "--help").out.split())
+    assert "Rows count from 0, without the header." in said
 
 
 def test_check_without_targets_looks_at_structures(cli, table):

@@ -88,7 +88,8 @@ def test_copies_leave_the_lower_part_so_that_test_stays_as_given():
     labels = ["train", "train", "train", "test", "valid", "valid", "valid", "test"]
     split = split_from_column(labels, molecules)
     assert _indices(split) == [[2], [4, 5], [3, 7]]
-    assert "3 rows left out: an equal molecule is in valid or test" in split.notes
+    expected = "3 rows left out: an equal molecule is in valid or test (rows 0, 1 and 6)"
+    assert expected in split.notes
 
 
 def test_copies_stay_on_request_and_are_noted():

@@ -13,6 +13,7 @@ from molweave.cli.values import given_only
 
 if TYPE_CHECKING:
     from molweave.data.findings import Audit
+    from molweave.data.splits import Split
 
 
 def check(
@@ -31,11 +32,12 @@ def check(
 ) -> None:
     """Look for what may spoil a model of this table, and say in which rows and what to do.
 
-    With a split, also for molecules on both sides of it. Findings do not change the exit code.
+    With a split, also for molecules on both sides of it. Rows count from 0, without the header.
+    Findings do not change the exit code.
     """
     with open_display(quiet) as display:
         display.stage("checking")
-        found = _audit(
+        found, parts = _audit(
             data,
             find_targets(target or [], data, smiles_column),
             smiles_column=smiles_column,
@@ -45,9 +47,11 @@ def check(
             seed=seed or 0,
         )
     if json:
-        print_json(found.to_json())
+        drawn = {"kind": parts.kind, "notes": parts.notes} if parts is not None else None
+        print_json({**found.to_json(), "split": drawn})
         return
-    for line in found.summary:
+    counts, *findings = found.summary
+    for line in (counts, *([parts.summary] if parts is not None else ()), *findings):
         typer.echo(line)
 
 
@@ -60,31 +64,36 @@ def _audit(
     split: str | None,
     standardize: str | None,
     seed: int,
-) -> "Audit":
-    """Read the table as a fit would, and audit it."""
+) -> "tuple[Audit, Split | None]":
+    """Read the table as a fit would, and audit it; the split, if it was asked for and exists."""
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.audit import audit
+    from molweave.data.splits import ImpossibleSplitError
     from molweave.training.splitting import choose_split as draw_split
     from molweave.training.table import read_training_table
 
     table = open_table(data, smiles_column=smiles_column)
     found = read_training_table(table, targets, Standardizer(**given_only(name=standardize)))
-    parts = None
+    parts = impossible = None
     if split is not None:
-        parts = draw_split(
-            split,
-            found.molecules,
-            columns=table.columns,
-            records=found.records,
-            seed=seed,
-            rows=found.rows,
-        )
-    return audit(
+        try:
+            parts = draw_split(
+                split,
+                found.molecules,
+                columns=table.columns,
+                records=found.records,
+                seed=seed,
+                rows=found.rows,
+            )
+        except ImpossibleSplitError as error:
+            impossible = error
+    audited = audit(
         found.molecules,
         found.targets if targets else None,
         targets,
         rejected=found.rejected,
         kinds=kinds,
-        split=parts,
+        split=parts or impossible,
     )
+    return audited, parts

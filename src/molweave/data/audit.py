@@ -16,8 +16,8 @@ from molweave.data.audit_labels import (
 )
 from molweave.data.audit_structures import check_rejected, check_structures, parent_smiles
 from molweave.data.findings import SEVERITIES, Audit, Finding
-from molweave.data.leakage import check_few, check_leakage, check_parts
-from molweave.data.splits import Split
+from molweave.data.leakage import check_few, check_leakage, check_parts, check_possible
+from molweave.data.splits import ImpossibleSplitError, Split
 from molweave.data.targets import find_kinds
 
 __all__ = ["Audit", "Finding", "audit"]
@@ -30,7 +30,7 @@ def audit(
     *,
     rejected: Sequence[Rejected] = (),
     kinds: str | Mapping[str, str] | None = None,
-    split: Split | None = None,
+    split: Split | ImpossibleSplitError | None = None,
 ) -> Audit:
     """Look for what may spoil a model.
 
@@ -40,7 +40,8 @@ def audit(
         names: of the T targets.
         rejected: the rows that are not usable.
         kinds: as for `find_kinds`.
-        split: positions in ``molecules``; adds what crosses from train to test.
+        split: positions in ``molecules``; adds what crosses from train to test. Or why there are
+            none, which is a finding.
 
     Raises:
         UserError: see `find_kinds`.
@@ -61,7 +62,9 @@ def audit(
     if len(labels.names):
         findings += check_missing(labels) + check_constant(labels) + check_codes(labels)
         findings += check_balance(labels) + check_outliers(labels)
-    if split is not None:
+    if isinstance(split, ImpossibleSplitError):
+        findings += check_possible(split)
+    elif split is not None:
         findings += check_few(labels, split) + check_parts(labels, split)
         findings += check_leakage(molecules, parents, split)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))

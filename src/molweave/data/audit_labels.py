@@ -250,7 +250,8 @@ def check_copies(
                 rows,
                 f"{counted(len(same), 'molecule')} in more than one row ({len(rows)} rows, same "
                 "canonical SMILES)",
-                "splits keep them together",
+                "a drawn split keeps them together; one of your own loses the rows of train or "
+                "valid with an equal molecule in a later part",
                 len(same),
             )
         )

@@ -56,10 +56,15 @@ class Audit:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """Lines for a terminal: the counts, then one line per finding."""
+        """Lines for a terminal: the counts, then one line per finding.
+
+        The first also says how rows are numbered, where the others name some.
+        """
+        numbered = any(finding.rows for finding in self.findings)
         counts = (
             f"{counted(self.num_rows, 'row')}, {self.num_molecules:,} usable, "
             f"{counted(self.num_distinct, 'different molecule')}"
+            f"{'; rows count from 0, without the header' if numbered else ''}"
         )
         return (counts, *(str(finding) for finding in self.findings))
 

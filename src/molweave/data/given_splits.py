@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from molweave.chem.molecule import Molecule
+from molweave.data.findings import describe_rows
 from molweave.data.splits import (
     PARTS,
     Split,
@@ -160,17 +161,20 @@ def _finish(
     if outside:
         noted.append(f"{counted(outside, 'usable row')} in no part")
     shared = straddling(molecules, part_of)
-    left_out = 0
+    left_out: list[int] = []
     for group in shared if not keep_copies else ():
         lower = group[part_of[group] < part_of[group].max()]
         part_of[lower] = -1
-        left_out += len(lower)
+        left_out += (molecules[position].row for position in lower)
     if shared and keep_copies:
         noted.append(
             f"{counted(len(shared), 'molecule')} in more than one part (same canonical SMILES)"
         )
     elif shared:
-        noted.append(f"{counted(left_out, 'row')} left out: an equal molecule is in valid or test")
+        noted.append(
+            f"{counted(len(left_out), 'row')} left out: an equal molecule is in valid or test "
+            f"({describe_rows(sorted(left_out))})"
+        )
     if (part_of == 0).any() and not (part_of == 1).any():
         hold_out(part_of, copies(molecules), _VALID_FRACTION, np.random.default_rng(seed))
         noted.append("no valid rows were given: a tenth of the training molecules was drawn")

@@ -10,7 +10,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from molweave.chem.molecule import Molecule
 from molweave.data.audit_labels import Labels
 from molweave.data.findings import Finding, listed, make_finding, percent
-from molweave.data.splits import Split
+from molweave.data.splits import ImpossibleSplitError, Split
 from molweave.data.targets import FEWEST_ROWS
 from molweave.wording import counted
 
@@ -74,6 +74,15 @@ def check_leakage(
             f"{counted(count, 'molecule')} ({percent(count, len(held))}) of the {name} part "
             f"nearly in train (same parent, or ECFP4 similarity of {NEAR} or more)",
             advice,
+        )
+    ]
+
+
+def check_possible(impossible: ImpossibleSplitError) -> list[Finding]:
+    """A split that the molecules do not allow, with which a fit would not start."""
+    return [
+        make_finding(
+            "impossible-split", "error", (), impossible.problem, impossible.advice, count=1
         )
     ]
 

@@ -15,6 +15,15 @@ from molweave.wording import counted
 PARTS = ("train", "valid", "test")
 
 
+class ImpossibleSplitError(UserError):
+    """A split that these molecules do not allow: ``problem``, and ``advice`` what to do."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(f"{problem}: {advice}")
+        self.problem = problem
+        self.advice = advice
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Three disjoint sets of positions in a data set.
@@ -38,6 +47,11 @@ class Split:
     def parts(self) -> dict[str, np.ndarray]:
         """Name to positions, in the order train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
+
+    @property
+    def summary(self) -> str:
+        """A line for a terminal: the kind and the notes."""
+        return f"split {self.kind}: {'; '.join(self.notes)}"
 
     @property
     def sha256(self) -> str:
@@ -107,7 +121,8 @@ def make_split(
         fractions: of train, valid and test; they add up to 1; test may be 0.
 
     Raises:
-        UserError: an unknown kind, wrong fractions, or a part that stays empty.
+        UserError: an unknown kind or wrong fractions.
+        ImpossibleSplitError: a part that stays empty.
     """
     if kind not in _MAKERS:
         raise UserError(f"unknown split {kind!r}: use one of {', '.join(_MAKERS)}")
@@ -144,17 +159,21 @@ def kfold(
         valid_fraction: share of the molecules outside the fold that is held out to choose on.
 
     Raises:
-        UserError: too few groups for so many folds, or a wrong option.
+        UserError: a wrong option.
+        ImpossibleSplitError: too few groups for so many folds.
     """
     if by not in ("molecule", "scaffold"):
         raise UserError(f"cannot make folds by {by!r}: use molecule or scaffold")
     if not 0 < valid_fraction < 1:
         raise UserError(f"the valid fraction {valid_fraction} must lie between 0 and 1")
+    if folds < 2:
+        raise UserError(f"k-fold needs at least 2 folds; found {folds}")
     groups = copies(molecules) if by == "molecule" else scaffold_groups(molecules)
-    if folds < 2 or len(groups) < folds + 1:
-        raise UserError(
-            f"{folds} folds need at least {max(folds, 2) + 1} groups of molecules, found "
-            f"{len(groups)} (by {by}), and at least 2 folds"
+    if len(groups) < folds + 1:
+        raise ImpossibleSplitError(
+            f"{folds} folds need at least {folds + 1} groups of molecules, found {len(groups)} "
+            f"(by {by})",
+            "use fewer folds or more molecules",
         )
     rng = np.random.default_rng(seed)
     order = sorted(rng.permutation(len(groups)), key=lambda index: -len(groups[index]))
@@ -192,7 +211,7 @@ def finish_split(
         needed: the parts that must not be empty.
 
     Raises:
-        UserError: a needed part is empty.
+        ImpossibleSplitError: a needed part is empty.
     """
     train, valid, test = (np.flatnonzero(part_of == part).astype(np.int64) for part in range(3))
     sizes = {"train": len(train), "valid": len(valid), "test": len(test)}
@@ -200,9 +219,9 @@ def finish_split(
     for name in needed:
         if not sizes[name]:
             say = " (random, say)" if kind.startswith("scaffold") else ""
-            raise UserError(
-                f"the {kind} split leaves the {name} part empty ({'; '.join((line, *notes))}): "
-                f"use another kind of split{say}, other fractions or more molecules"
+            raise ImpossibleSplitError(
+                f"the {kind} split leaves the {name} part empty ({'; '.join((line, *notes))})",
+                f"use another kind of split{say}, other fractions or more molecules",
             )
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
 

@@ -224,7 +224,7 @@ def _audit(
         f"{data.name}: {counted(data.rows, 'row')}, "
         f"{counted(len(data.molecules), 'usable molecule')}"
     )
-    events.message(f"split {split.kind}: {'; '.join(split.notes)}")
+    events.message(split.summary)
     for line in findings:
         events.message(line)
     return findings
