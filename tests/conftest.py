@@ -1,4 +1,4 @@
-"""What every test gets: one thread, its own conformer cache, fixed seeds, odd molecules."""
+"""What every test gets: one thread, no network, its own cache, fixed seeds, odd molecules."""
 
 import os
 
@@ -7,6 +7,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import random
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import hypothesis
@@ -51,6 +52,15 @@ def odd_smiles() -> Mapping[str, str]:
 def unparsable_smiles() -> tuple[str, ...]:
     """SMILES that no molecule can be made of: ring, branch, valence, aromaticity, words, empty."""
     return ("C1CC", "C(C", "CC(C)(C)(C)C", "c1cccc1", "not a molecule", "")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _offline() -> Iterator[None]:
+    """Refuse the network to the processes that tests start; pytest-socket does it in this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Path(__file__).parent / "support" / "offline"
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

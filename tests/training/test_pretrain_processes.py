@@ -84,12 +84,12 @@ def learn(
     """A pre-training in so many processes, of a script that takes these numbers."""
     script = out.with_suffix(".py")
     script.write_text(source, encoding="utf-8")
-    support = Path(corpora.__file__).parent
+    path = [os.environ["PYTHONPATH"], str(Path(corpora.__file__).parent), *sys.path]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *(launcher if processes > 1 else []), str(script), str(shards)]
     done = subprocess.run(
         [*command, str(out), *map(str, numbers)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(support), *sys.path])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         timeout=SECONDS,
