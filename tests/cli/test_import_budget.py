@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
+
+from molweave.cli.app import app, run
 
 LIBRARIES = (
     "torch",
@@ -17,7 +20,7 @@ LIBRARIES = (
     "jinja2",
     "lightning_fabric",
 )
-VERBS = ("fit", "predict", "embed", "evaluate", "info", "check", "doctor", "prepare")
+VERBS = tuple(typer.main.get_command(app).commands)
 
 
 def libraries_loaded_by(*arguments: object) -> set[str]:
@@ -49,6 +52,32 @@ def test_check_loads_no_network(table):
 def test_prepare_loads_no_network(table, tmp_path):
     arguments = ("prepare", table, "--out", tmp_path / "shards", "--conformers", "none", "--quiet")
     assert libraries_loaded_by(*arguments) <= {"rdkit", "numpy", "pyarrow", "pandas"}
+
+
+LEARNING = {"torch", "rdkit", "numpy", "lightning_fabric", "matplotlib", "jinja2"}
+TINY = (
+    *("--set", "width=16", "--set", "heads=2", "--epochs", "1", "--batch-size", "8"),
+    *("--device", "cpu", "--workers", "1", "--quiet"),
+)
+
+
+def test_fit_loads_what_it_trains_and_reports_with(table, tmp_path):
+    arguments = ("fit", table, "-t", "alcohol", "--out", tmp_path / "model", "--split", "random")
+    assert libraries_loaded_by(*arguments, "--method", "moleblend", *TINY) <= LEARNING
+
+
+def test_pretrain_loads_what_it_trains_and_reports_with(table, tmp_path):
+    shards = tmp_path / "shards"
+    arguments = ("prepare", table, "--out", shards, "--conformers", "none", "--quiet")
+    assert run([str(argument) for argument in arguments]) == 0
+    arguments = ("pretrain", shards, "--method", "moleblend", "--out", tmp_path / "encoder")
+    assert libraries_loaded_by(*arguments, *TINY) <= LEARNING | {"pyarrow", "pandas"}
+
+
+def test_explain_memory_loads_no_training_code(table, tmp_path):
+    arguments = ("explain-memory", "mmsa-small", "--data", table, "--out", tmp_path / "memory.html")
+    loaded = libraries_loaded_by(*arguments, "--device", "cpu", "--workers", "1", "--quiet")
+    assert loaded <= {"torch", "rdkit", "numpy", "jinja2"}
 
 
 def test_doctor_loads_what_it_tests():
