@@ -1,6 +1,12 @@
 """The commands and the Python of the README work, in its order, in one folder.
 
-They run as they are written, on the whole bundled data; only the presets are made small.
+They run as they are written, on the whole bundled data; only the presets are made small. What they
+print, errors and progress first, is compared with the ``text`` block that follows them:
+
+- Numbers with a decimal point count as equal, unless they are percentages: scores and times vary.
+  So do rates (rows/s) and numbers of parameters, and the width of columns does not matter.
+- A line ``...`` stands for one line or more, and `` ...`` at the end of a line for its rest.
+- `VIEWS` is left out: the small presets see the graph alone.
 """
 
 import gzip
@@ -26,14 +32,19 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BUNDLED = ROOT / "src" / "molweave" / "data" / "bundled"
 SHELLS = ("bash", "console", "sh", "shell")
+VIEWS = (
+    ("views sequence, graph, geometry", "views graph"),
+    ("1 predicted without geometry\n", ""),
+)
+VARYING = re.compile(r"-?\b\d+\.\d+\b(?! %)|[\d,]+(?= rows/s| parameters)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def steps(text: str) -> Iterator[tuple[str, str]]:
-    """Shell commands and blocks of Python, in order: ``("shell", line)``, ``("python", code)``."""
+    """Commands and blocks, in order, with what they are: ``("shell", line)``, ``("text", it)``."""
     for language, block in FENCE.findall(text):
-        if language == "python":
-            yield "python", block
+        if language in ("python", "text"):
+            yield language, block
         elif language in SHELLS:
             prompts = re.findall(r"^\$ ((?:.*\\\n)*.*)", block, re.MULTILINE)
             lines = prompts or block.replace("\\\n", " ").splitlines()
@@ -41,6 +52,25 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
                 command = line.replace("\\\n", " ").partition(" #")[0].strip()
                 if command and not command.startswith("#"):
                     yield "shell", command
+
+
+def plain(text: str) -> str:
+    """Output without what legitimately varies."""
+    lines = (" ".join(VARYING.sub("#", line).split()) for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def expected(block: str) -> re.Pattern[str]:
+    """What a block of output allows."""
+    text = plain(block)
+    for shown, small in VIEWS:
+        text = text.replace(shown, small)
+    lines = []
+    for line in text.splitlines():
+        start = line.removesuffix(" ...")
+        rest = ".+" if start != line else ""
+        lines.append("(?:.*\n)+" if line == "..." else f"{re.escape(start)}{rest}\n")
+    return re.compile("".join(lines))
 
 
 @pytest.fixture
@@ -72,6 +102,8 @@ def run_shell(command: str) -> None:
         subprocess.run(command, shell=True, check=True, env={**os.environ, "PATH": places})
     elif words[0] == "molweave":
         assert app.run(words[1:]) == 0, command
+    elif words[0] == "cat":
+        sys.stdout.write(Path(words[1]).read_text(encoding="utf-8"))
     elif words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert set(words[1:]) <= set(targets), command
@@ -84,12 +116,20 @@ def run_shell(command: str) -> None:
 def test_the_readme_works_from_top_to_bottom(folder, capsys):
     names: dict[str, object] = {}
     done = []
+    printed = ""
     for kind, text in steps(README):
+        if kind == "text":
+            assert expected(text).fullmatch(plain(printed)), f"{text}\nis not\n\n{plain(printed)}"
+            printed = ""
+            continue
         if kind == "shell":
             run_shell(text)
         else:
             exec(compile(text, "README.md", "exec"), names)
+        out, progress = capsys.readouterr()
+        printed += progress + out
         done.append(text)
+    assert not printed, "output that the README does not show"
     verbs = {shlex.split(text)[1] for text in done if text.startswith("molweave ")}
     assert {"fit", "predict", "evaluate", "embed", "info"} <= verbs
     assert any("Predictor" in text for text in done)
@@ -141,4 +181,25 @@ def test_steps_are_found_in_every_kind_of_block():
         ("shell", "molweave d"),
         ("shell", "molweave e    f"),
         ("python", "x = 1\n"),
+        ("text", "molweave not\n"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("block", "printed", "same"),
+    [
+        ("p  0.719 -\n", "p 0.5 -\n", True),
+        ("p  0.719 -\n", "p - -\n", False),
+        ("in 0.5 s (206 rows/s)\n", "in 12.0 s (1,031 rows/s)\n", True),
+        ("20 rows\n", "21 rows\n", False),
+        ("5.1 %\n", "5.2 %\n", False),
+        ("a\nc\n", "a\nb\nc\n", False),
+        ("a\n...\nc\n", "a\nb\nb\nc\n", True),
+        ("a\n...\nc\n", "a\nc\n", False),
+        ("a; do ...\n", "a; do this\n", True),
+        ("a; do ...\n", "b; do this\n", False),
+        ("a\n", "a\nb\n", False),
+    ],
+)
+def test_output_is_compared_but_for_what_varies(block, printed, same):
+    assert bool(expected(block).fullmatch(plain(printed))) is same
