@@ -76,7 +76,7 @@ def test_sdf_agrees_with_rdkit(tmp_path):
     assert len(records) == len(expected)
     for record, text, (mol, values) in zip(records, texts, expected, strict=True):
         assert record.smiles == Chem.MolToSmiles(mol) == Chem.CanonSmiles(text)
-        assert record.values == (text, f"m{record.row}", values["multi"])
+        assert record.values == (Chem.CanonSmiles(text), f"m{record.row}", text, values["multi"])
         assert record.mol is not None
         np.testing.assert_allclose(
             record.mol.GetConformer().GetPositions(), mol.GetConformer().GetPositions()
@@ -84,6 +84,26 @@ def test_sdf_agrees_with_rdkit(tmp_path):
     by_property = list(open_table(path, smiles_column="Smiles"))
     assert smiles(by_property) == texts
     assert all(record.mol is None for record in by_property)
+
+
+def test_the_structure_of_an_sdf_wins_over_a_property_called_smiles(tmp_path):
+    text = block("CCO", "one", smiles="CCN", y="1") + block("CCC", "two") + BAD_VALENCE
+    text += "> <smiles>\nCCCl\n\n$$$$\n"
+    path = put(tmp_path, "a.sdf", text)
+    table = open_table(path)
+    assert table.columns == ("smiles", "name", "smiles_property", "y")
+    assert [record.values for record in table] == [
+        ("CCO", "one", "CCN", "1"),
+        ("CCC", "two", None, None),
+        (None, "", "CCCl", None),
+    ]
+    by_property = open_table(path, smiles_column="smiles")
+    assert by_property.columns == ("smiles", "name", "y")
+    assert smiles(list(by_property)) == ["CCN", None, "CCCl"]
+    put(tmp_path, "b.sdf", block("CCO", smiles="CCN", smiles_property="C"))
+    table = open_table(tmp_path / "b.sdf")
+    assert table.columns == ("smiles", "name", "smiles_property_", "smiles_property")
+    assert next(iter(table)).values == ("CCO", "", "CCN", "C")
 
 
 def test_sdf_v3000_and_last_block_without_end(tmp_path):

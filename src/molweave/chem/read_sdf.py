@@ -1,7 +1,7 @@
 """Tables in SDF: structures with properties and, where the file has them, 3D coordinates."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 
 from rdkit import Chem, rdBase
@@ -12,6 +12,7 @@ from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
 
+_STRUCTURE = "smiles"
 _PROPERTY = re.compile(r">[^<]*<([^>]+)>")
 
 
@@ -19,9 +20,10 @@ class SdfTable(Table):
     """An SDF file: a record for every block, whether or not it can be read.
 
     The columns are ``smiles``, ``name`` (the title line) and the properties in the order in which
-    they first occur. A property that is itself called ``smiles`` or ``name`` keeps its own text in
-    that column. The structure is that of the block, unless the user names a property as the SMILES
-    column: then that text is the structure and the block is not read.
+    they first occur. A property that is itself called ``name`` keeps its own text in that column.
+    The structure is that of the block, and so is the text of the column ``smiles``; a property of
+    that name, which may mean another molecule, is the column ``smiles_property``. But if the user
+    names a property as the SMILES column, its text is the structure and the block is not read.
     """
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
@@ -29,13 +31,16 @@ class SdfTable(Table):
         self._source = source
         with source.text(None) as text:
             properties = _property_names(text, source.name)
-        self.columns = tuple(dict.fromkeys(["smiles", "name", *properties]))
-        self._from_property = smiles_column is not None
-        if smiles_column is None:
-            self.smiles_column = "smiles"
-        else:
+        self.columns = tuple(dict.fromkeys([_STRUCTURE, "name", *properties]))
+        self.smiles_column = _STRUCTURE
+        if smiles_column is not None:
             self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
-            self._from_property = self.smiles_column in properties
+        self._from_property = smiles_column is not None and self.smiles_column in properties
+        self._beside: str | None = None
+        if _STRUCTURE in properties and not self._from_property:
+            self._beside = _beside(properties)
+            others = (self._beside if name == _STRUCTURE else name for name in properties)
+            self.columns = tuple(dict.fromkeys([_STRUCTURE, "name", *others]))
 
     def __iter__(self) -> Iterator[Record]:
         with self._source.text(None) as text:
@@ -51,9 +56,19 @@ class SdfTable(Table):
             return Record(row, tuple(map(values.get, self.columns)), smiles)
         mol, problem = read_molblock("\n".join(block) + "\n")
         smiles = None if mol is None else Chem.MolToSmiles(mol)
+        if self._beside is not None and _STRUCTURE in values:
+            values[self._beside] = values.pop(_STRUCTURE)
         if smiles is not None:
-            values.setdefault("smiles", smiles)
+            values[_STRUCTURE] = smiles
         return Record(row, tuple(map(values.get, self.columns)), smiles, mol, problem)
+
+
+def _beside(properties: Sequence[str]) -> str:
+    """Where the property ``smiles`` goes: a column whose name no other property has."""
+    name = f"{_STRUCTURE}_property"
+    while name in properties:
+        name += "_"
+    return name
 
 
 def read_molblock(block: str) -> tuple[Chem.Mol | None, str | None]:
