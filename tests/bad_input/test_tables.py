@@ -164,11 +164,21 @@ def test_labels_that_teach_nothing(cli, tmp_path):
         )
         fit_refused(cli, tmp_path, TABLE.assign(alcohol=value), message)
     message = (
-        "target 'carbons' is a classification task but has the value 2: write its classes as 0 and "
-        "1, or make it a regression task"
+        "target 'carbons' is a classification task but has the value 2 in row 1 (rows count from "
+        "0, without the header): write its classes as 0 and 1, or make it a regression task"
     )
     words = ("-t", "carbons", "--kind", "classification")
-    fit_refused(cli, tmp_path, TABLE.iloc[1:], message, *words)
+    unusable = TABLE.iloc[:1].assign(smiles="C1CC")
+    fit_refused(cli, tmp_path, pd.concat([unusable, TABLE.iloc[1:]]), message, *words)
+
+
+def test_a_label_of_a_row_without_a_molecule_does_not_matter(cli, tmp_path):
+    text = TABLE.astype({"alcohol": str})
+    text.loc[0, ["smiles", "alcohol"]] = ["C1CC", "see notebook"]
+    text.to_csv(tmp_path / "a.csv", index=False)
+    done = cli("check", tmp_path / "a.csv", "-t", "alcohol")
+    assert (done.code, done.err) == (0, "")
+    assert "1 row cannot be used: parse: unclosed ring (row 0)" in done.out
 
 
 def test_too_few_rows(cli, tmp_path):

@@ -190,7 +190,13 @@ def test_class_balance():
 
 @pytest.mark.parametrize(
     ("values", "shown"),
-    [((-1, 0), "-1, 0"), ((1, 2), "1, 2"), ((-1, 1), "-1, 1"), ((-1, 0, 1), "-1, 0, 1")],
+    [
+        ((-1, 0), "-1, 0"),
+        ((1, 2), "1, 2"),
+        ((-1, 1), "-1, 1"),
+        ((-1, 0, 1), "-1, 0, 1"),
+        ((0, 1, 2), "0, 1, 2"),
+    ],
 )
 def test_codes_of_classes_that_were_taken_as_numbers(values, shown):
     labels = [[value, 0.5 * row] for row, value in enumerate((values * 40)[:40])]
@@ -198,15 +204,15 @@ def test_codes_of_classes_that_were_taken_as_numbers(values, shown):
     assert (codes.severity, codes.count) == ("warning", 1)
     assert str(codes) == (
         "warning: 1 target taken as regression, with two or three values only: "
-        f"y ({shown}); write classes as 0 and 1 and missing labels as empty, or pass "
-        "--kind regression"
+        f"y ({shown}); write classes as 0 and 1 (of three, a target each) and missing labels as "
+        "empty, or pass --kind regression"
     )
     for kinds in ("regression", {"y": "regression"}):
         assert "codes" not in _kinds(_audit(_chains(40), labels, kinds=kinds))
     assert "codes" in _kinds(_audit(_chains(40), labels, kinds={"z": "regression"}))
 
 
-@pytest.mark.parametrize("values", [(0, 1), (0, 1, 2), (-1, 0, 2), (1.5,)])
+@pytest.mark.parametrize("values", [(0, 1), (0, 1, 2, 3), (-1, 0, 2), (0.5, 1.5, 2.5), (1.5,)])
 def test_what_does_not_look_like_codes(values):
     assert "codes" not in _kinds(_audit(_chains(40), (values * 40)[:40]))
     assert "codes" not in _kinds(_audit(_chains(40), [-1, 0] * 4 + [NAN] * 32))

@@ -49,11 +49,12 @@ def audit(
     num_rows = len(molecules) + len(rejected)
     if targets is None:
         targets, names = np.empty((len(molecules), 0)), ()
+    rows = np.array([molecule.row for molecule in molecules], dtype=np.int64)
     labels = Labels(
         values=targets,
         names=tuple(names),
-        kinds=find_kinds(targets, names, kinds),
-        rows=np.array([molecule.row for molecule in molecules], dtype=np.int64),
+        kinds=find_kinds(targets, names, kinds, rows=rows),
+        rows=rows,
         given=names if isinstance(kinds, str) else tuple(kinds or ()),
     )
     parents = parent_smiles(molecules)

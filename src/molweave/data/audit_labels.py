@@ -112,14 +112,15 @@ def check_constant(labels: Labels) -> list[Finding]:
 def check_codes(labels: Labels) -> list[Finding]:
     """Tasks that were taken as regression although their labels look like the codes of classes.
 
-    That is two values, or -1, 0 and 1, in ten labels or more.
+    That is two values, or three whole numbers in a row, in ten labels or more.
     """
     coded = []
     for task in labels.columns("regression"):
         values, name = labels.values[:, task], labels.names[task]
         known = values[~np.isnan(values)]
         distinct = np.unique(known)
-        few = len(distinct) == 2 or np.array_equal(distinct, (-1.0, 0.0, 1.0))
+        in_a_row = len(distinct) == 3 and np.array_equal(distinct, distinct[0].round() + range(3))
+        few = len(distinct) == 2 or in_a_row
         if few and len(known) >= FEWEST_ROWS and name not in labels.given:
             coded.append(f"{name} ({', '.join(f'{value:g}' for value in distinct)})")
     if not coded:
@@ -131,7 +132,8 @@ def check_codes(labels: Labels) -> list[Finding]:
             (),
             f"{counted(len(coded), 'target')} taken as regression, with two or three values only: "
             f"{listed(coded)}",
-            "write classes as 0 and 1 and missing labels as empty, or pass --kind regression",
+            "write classes as 0 and 1 (of three, a target each) and missing labels as empty, or "
+            "pass --kind regression",
             len(coded),
         )
     ]

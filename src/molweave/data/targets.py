@@ -185,7 +185,11 @@ def check_targets(targets: np.ndarray, names: Sequence[str]) -> None:
 
 
 def find_kinds(
-    targets: np.ndarray, names: Sequence[str], given: str | Mapping[str, str] | None = None
+    targets: np.ndarray,
+    names: Sequence[str],
+    given: str | Mapping[str, str] | None = None,
+    *,
+    rows: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[str, ...]:
     """The kind of every task: as given, else classification where all labels are 0 or 1.
 
@@ -193,6 +197,7 @@ def find_kinds(
         targets: float (rows, T), NaN where missing.
         names: the tasks.
         given: one kind for all tasks, or a kind by task name; tasks not named are inferred.
+        rows: see `check_classes`.
 
     Raises:
         UserError: an unknown kind or task, or a classification task with labels besides 0 and 1.
@@ -209,7 +214,7 @@ def find_kinds(
         asked.get(name, "classification" if two else "regression")
         for name, two in zip(names, binary, strict=True)
     )
-    check_classes(targets, names, kinds)
+    check_classes(targets, names, kinds, rows)
     return kinds
 
 
@@ -231,19 +236,32 @@ def check_kind(kind: str) -> None:
         raise UserError(f"unknown kind of task {kind!r}: use one of {', '.join(KINDS)}")
 
 
-def check_classes(targets: np.ndarray, names: Sequence[str], kinds: Sequence[str]) -> None:
+def check_classes(
+    targets: np.ndarray,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    rows: Sequence[int] | np.ndarray | None = None,
+) -> None:
     """Refuse classification labels other than 0 and 1.
 
+    Args:
+        targets: float (rows, T), NaN where missing.
+        names: the tasks.
+        kinds: of the tasks.
+        rows: the row of the input of every row of ``targets``; None where they are the same.
+
     Raises:
-        UserError: names the task, the first such row of ``targets`` and its value.
+        UserError: names the task, the first such row of the input and its value.
     """
     for column, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         values = targets[:, column]
         wrong = np.flatnonzero(~(np.isnan(values) | np.isin(values, (0.0, 1.0))))
         if kind == "classification" and len(wrong):
+            row = wrong[0] if rows is None else rows[wrong[0]]
             raise UserError(
                 f"target {name!r} is a classification task but has the value "
-                f"{values[wrong[0]]:g}: write its classes as 0 and 1, or make it a regression task"
+                f"{values[wrong[0]]:g} in row {row} (rows count from 0, without the "
+                "header): write its classes as 0 and 1, or make it a regression task"
             )
 
 

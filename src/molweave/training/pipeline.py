@@ -145,7 +145,8 @@ def _prepare(
             seed=options.seed,
             rows=data.rows,
         )
-    kinds = find_kinds(data.targets, names, options.kinds)
+    rows = [molecule.row for molecule in data.molecules]
+    kinds = find_kinds(data.targets, names, options.kinds, rows=rows)
     options = options.resolve(kinds)
     refuse_balance(options.train_config.balance, kinds)
     unlabelled = np.isnan(data.targets).all(axis=1)

@@ -10,7 +10,7 @@ from molweave.chem.columns import SMILES_COLUMNS, find_column
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
-from molweave.data.targets import parse_targets
+from molweave.data.targets import parse_targets, target_indices
 from molweave.errors import UserError
 
 
@@ -52,25 +52,31 @@ def read_training_table(
         standardizer: of the structures.
 
     Raises:
-        UserError: see `parse_targets`; also when the table has no rows.
+        UserError: see `parse_targets`, which is given the usable rows only; also when the table
+            has no rows.
     """
     records = tuple(table)
     if not records:
         raise UserError(f"{table.name} has a header but no rows; nothing can be learnt from it")
-    everything = np.empty((len(records), 0))
     if names:
-        everything = parse_targets(table.columns, records, names)
+        target_indices(table.columns, names)
     results = [standardizer(record) for record in records]
-    kept = [index for index, result in enumerate(results) if isinstance(result, Molecule)]
     molecules = tuple(result for result in results if isinstance(result, Molecule))
-    targets = everything[kept]
+    usable = tuple(
+        record
+        for record, result in zip(records, results, strict=True)
+        if isinstance(result, Molecule)
+    )
+    targets = np.empty((len(usable), 0))
+    if names:
+        targets = parse_targets(table.columns, usable, names)
     digest = hashlib.sha256()
     for molecule, values in zip(molecules, targets, strict=True):
         digest.update(f"{molecule.canonical}\t{values.tolist()}\n".encode())
     return TrainingTable(
         name=table.name,
         rows=len(records),
-        records=tuple(records[index] for index in kept),
+        records=usable,
         molecules=molecules,
         targets=targets,
         rejected=tuple(result for result in results if isinstance(result, Rejected)),
