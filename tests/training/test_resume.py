@@ -150,7 +150,7 @@ def test_a_resume_with_other_coordinates_is_refused(tmp_path):
         begin(0.5, True)
     record = begin(0, True).model.spec.record
     assert len(record["data"]["coordinates_sha256"]) == 64
-    unread = begin(0, False, conformers="generate", overwrite=True).model.spec.record
+    unread = begin(0, False, conformers="none", overwrite=True).model.spec.record
     assert unread["data"]["coordinates_sha256"] is None
 
 

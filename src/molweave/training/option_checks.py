@@ -14,6 +14,7 @@ from molweave.data.dataset import Featurizer
 from molweave.data.targets import check_kind
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
+from molweave.modalities import MODALITIES
 from molweave.training.config import TrainConfig
 from molweave.training.splitting import check_choice
 
@@ -96,6 +97,47 @@ def choose_views(config: type[Any], views: Sequence[str] | None) -> dict[str, ob
         f"this method does not choose among modalities; found {', '.join(views)}; say what it "
         "reads by its setting views (--set views=2d)"
     )
+
+
+def refuse_twice(changes: Mapping[str, object], views: Mapping[str, object]) -> None:
+    """Refuse views that are chosen both as such and as a setting of the method.
+
+    Args:
+        changes: fields of the method's configuration that the user set.
+        views: see `choose_views`.
+
+    Raises:
+        UserError: they are.
+    """
+    twice = sorted(changes.keys() & views.keys())
+    if twice:
+        raise UserError(
+            f"{twice[0]} is given twice: by the option modalities and by a setting of the method; "
+            "give one of them"
+        )
+
+
+def refuse_conformers(source: str, views: Sequence[str]) -> None:
+    """Refuse a source of 3D structures that does not go with the views.
+
+    Args:
+        source: where they come from, see `Featurizer`.
+        views: names of modalities that take part.
+
+    Raises:
+        UserError: there is none and every view needs one, or they would be generated for nothing.
+    """
+    spatial = [name for name in views if MODALITIES[name].needs_conformer]
+    if source == "none" and len(spatial) == len(views):
+        raise UserError(
+            f"conformers is 'none', which leaves no view: {', '.join(views)} needs 3D "
+            "structures; take another view, or another source of conformers"
+        )
+    if source == "generate" and not spatial:
+        raise UserError(
+            f"conformers 'generate' does nothing: none of {', '.join(views)} needs 3D structures; "
+            "leave it out"
+        )
 
 
 def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str]) -> None:

@@ -26,9 +26,11 @@ from molweave.training.option_checks import (
     check_seed,
     choose_views,
     refuse_between_views,
+    refuse_conformers,
     refuse_frozen,
     refuse_head_first,
     refuse_idle,
+    refuse_twice,
     refuse_unlearnt,
 )
 from molweave.training.recorded import setting_words
@@ -90,11 +92,13 @@ class FitOptions:
         self._check_encoder()
         check_preset(self.entry, self.method_name, self.preset_name)
         check_names(self.split, self.standardize, self.conformers, self.kinds)
+        refuse_twice(self.method_options, choose_views(self.entry.config, self.modalities))
         training = self.train_config
         if self.freeze:
             refuse_frozen(training)
         refuse_idle(self.changes, self.method_config, self._configure({}))
         refuse_between_views(self.method_options, self.method_config.modalities)
+        refuse_conformers(self.conformers, self.method_config.modalities)
         if self.pretrained is None:
             refuse_unlearnt(self.method_config, self.entry)
             refuse_head_first(training)

@@ -15,6 +15,7 @@ from molweave.training.option_checks import (
     check_seed,
     choose_views,
     refuse_idle,
+    refuse_twice,
 )
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
 from molweave.training.recorded import setting_words
@@ -53,6 +54,7 @@ class PretrainOptions:
             raise UserError(f"unknown method {self.method!r}; known: {', '.join(METHODS)}")
         check_preset(self.entry, self.method, self.preset)
         check_seed(self.seed)
+        refuse_twice(self.method_options, choose_views(self.entry.config, self.modalities))
         if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
         _ = self.train_config
