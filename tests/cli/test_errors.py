@@ -42,6 +42,22 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("predict m x.csv --json", "give --out a file"),
         ("fit x.csv -t y -o m --modalities graph --fusion mean", "fusion is about several views"),
         ("fit x.csv -t y -o m --modalities graph --without align", "align is about several views"),
+        (
+            "fit x.csv -t y -o m --modalities geometry --conformers none",
+            "conformers is 'none', which leaves no view: geometry needs 3D structures",
+        ),
+        (
+            "fit x.csv -t y -o m --modalities graph,sequence --conformers generate",
+            "conformers 'generate' does nothing: none of graph, sequence needs 3D structures",
+        ),
+        (
+            "fit x.csv -t y -o m --set modalities=graph --modalities sequence",
+            "modalities is given twice: by the option modalities and by a setting",
+        ),
+        (
+            "pretrain x -o m --method mmsa --set views=graph --modalities graph",
+            "views is given twice: by the option modalities and by a setting",
+        ),
         ("predict m x.csv", "m is not a model folder"),
         ("info ''", "the name of the model or encoder is empty; give a folder"),
         ("predict '' x.csv", "the name of the model or encoder is empty; give a folder"),
@@ -68,6 +84,12 @@ def test_mistakes_of_the_user_are_one_line_and_code_2(cli, line, message):
     assert result.err.startswith("error: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("fit", "-o", "m"), ("check",)])
+def test_a_target_without_a_name_is_refused(cli, table, words):
+    result = cli(*words, table, "-t", ",")
+    assert (result.code, result.err) == (2, "error: --target names no column; found ','\n")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import typer
 from molweave.cli.app import app
 from molweave.data.prepare import PrepareSettings
 from molweave.methods import METHODS
+from molweave.modalities import MODALITIES
 from molweave.training.config import TRAIN_PRESETS, TrainConfig
 from molweave.training.options import FitOptions
 from molweave.training.splitting import check_choice
@@ -60,6 +61,13 @@ def test_options_of_the_training():
     assert TrainConfig().precision == found["precision"]
     fusions = {preset.fusion for preset in METHODS["dmmrl"].presets.values()}
     assert fusions == {found["fusion"]}
+
+
+def test_the_views_that_can_be_chosen_are_named():
+    command = typer.main.get_command(app).commands["fit"]
+    (views,) = (item.help for item in command.params if item.name == "modalities")
+    for name in MODALITIES.keys() - {"relations"}:
+        assert name in views
 
 
 def test_options_of_prepare():

@@ -54,6 +54,11 @@ def test_fit_prints_the_scores_and_writes_the_folder(cli, table, tmp_path):
     assert (info["record"]["split"]["kind"], info["record"]["seed"]) == ("random", 3)
 
 
+def test_the_number_of_labels_is_the_first_of_the_scores(cli, model):
+    headers = [line.split() for line in cli("info", model).out.splitlines() if "roc_auc" in line]
+    assert headers[0][:4] == ["part", "task", "n", "roc_auc"]
+
+
 def test_fit_with_json(cli, model, table, monkeypatch, tmp_path):
     monkeypatch.setattr(Predictor, "fit", lambda self, *data, **options: Predictor.load(model))
     result = cli("fit", table, "-t", "alcohol", "-o", model, "--json")

@@ -114,6 +114,8 @@ _WANTED = {
     "int_parsing": "takes a whole number",
     "int_from_float": "takes a whole number",
     "float_parsing": "takes a number",
+    "bool_parsing": "takes true or false",
+    "bool_type": "takes true or false",
     "greater_than_equal": "must be at least {ge}",
 }
 """What pydantic's kinds of error, which newer versions of typer pass on, mean."""

@@ -68,7 +68,11 @@ def choose_split(name: str | None, column: str | None, file: str | None) -> str 
 
 
 def find_targets(items: list[str], data: str, smiles_column: str | None) -> list[str]:
-    """The target columns; an item with commas is one column if there is one of that name."""
+    """The target columns; an item with commas is one column if there is one of that name.
+
+    Raises:
+        UserError: there are items, but no name in them.
+    """
     if not any("," in item for item in items):
         return items
     columns: tuple[str, ...] = ()
@@ -79,4 +83,6 @@ def find_targets(items: list[str], data: str, smiles_column: str | None) -> list
     targets: list[str] = []
     for item in items:
         targets += [item] if item in columns else split_list([item]) or ()
+    if not targets:
+        raise UserError(f"--target names no column; found {', '.join(map(repr, items))}")
     return targets

@@ -59,7 +59,8 @@ Modalities = Annotated[
     option(
         "--modalities",
         MODEL,
-        "Views to use, separated by commas: sequence, graph, geometry, descriptors.",
+        "Views to use, separated by commas: sequence, graph, geometry, descriptors; mmsa: image, "
+        "graph, geometry.",
         "NAMES",
         "the preset's",
     ),

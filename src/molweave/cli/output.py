@@ -84,8 +84,9 @@ def print_scores(scores: Mapping[str, Any]) -> None:
 
 
 def print_metrics(keys: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows whose last item maps metrics to values, a column for every metric."""
+    """Print rows whose last item maps metrics to values, a column for every metric, first ``n``."""
     metrics = list(dict.fromkeys(name for row in rows for name in row[-1]))
+    metrics.sort(key=lambda name: name != "n")
     cells = []
     for row in rows:
         values = [row[-1].get(name, "") for name in metrics]
