@@ -125,13 +125,31 @@ def test_parquet_vectors_are_fixed_size_lists(tmp_path):
     path = tmp_path / "a.parquet"
     vectors = np.random.default_rng(0).random((5, 7), dtype=np.float32)
     rows = [(str(row), None if row == 2 else vectors[row]) for row in range(5)]
-    write(path, ["id", "embedding"], rows)
+    write(path, ["id", "embedding"], rows, types={"embedding": np.dtype(("f4", 7))})
     column = parquet.read_table(path)["embedding"]
     assert column.type == pyarrow.list_(pyarrow.float32(), 7)
     found = column.to_pylist()
     assert found[2] is None
     for row in (0, 1, 3, 4):
         np.testing.assert_array_equal(np.array(found[row], dtype=np.float32), vectors[row])
+
+
+@pytest.mark.parametrize("empty", [0, 2, 17_000])
+def test_parquet_types_that_are_told_need_no_value(tmp_path, empty):
+    path = tmp_path / "a.parquet"
+    types = {"y": np.dtype(float), "v": np.dtype(("f4", 2)), "error": np.dtype(str)}
+    filled = [(0.5, np.array([1, 2], dtype=np.float32), None)] if empty > 2 else []
+    write(path, list(types), [(np.nan, None, None)] * empty + filled, types=types)
+    table = parquet.read_table(path)
+    wanted = [pyarrow.float64(), pyarrow.list_(pyarrow.float32(), 2), pyarrow.string()]
+    assert table.schema.types == wanted
+    assert table.slice(empty).to_pylist() == [{"y": 0.5, "v": [1, 2], "error": None}] * len(filled)
+
+
+def test_parquet_lists_of_the_input_may_differ_in_length(tmp_path):
+    path = tmp_path / "a.parquet"
+    write(path, ["coordinates"], [(np.zeros(3),), (np.ones(6),)])
+    assert parquet.read_table(path)["coordinates"].to_pylist() == [[0.0] * 3, [1.0] * 6]
 
 
 def test_parquet_grows_by_row_groups(tmp_path):

@@ -254,6 +254,19 @@ def test_embeddings_in_a_file(flat, tmp_path):
     assert np.array_equal(np.array([found[n] for n in good], dtype=np.float32), vectors[good])
 
 
+@pytest.mark.parametrize("smiles", [[], ["C1CC", "x"]])
+def test_parquet_has_the_same_types_without_a_usable_row(flat, tmp_path, smiles):
+    data = pd.DataFrame({"smiles": smiles}, dtype=object)
+    flat.predict_file(data, tmp_path / "p.parquet", details=True)
+    found = pyarrow.parquet.read_schema(tmp_path / "p.parquet")
+    assert [str(found.field(name).type) for name in [*NUMBERS, "weight_graph"]] == ["double"] * 3
+    assert [str(found.field(name).type) for name in ("missing", "error")] == ["string"] * 2
+    flat.embed_file(data, tmp_path / "v.parquet")
+    width = flat.embed(["C"]).shape[1]
+    types = ["int64", "string", f"fixed_size_list<element: float>[{width}]", "string", "string"]
+    assert list(map(str, pyarrow.parquet.read_schema(tmp_path / "v.parquet").types)) == types
+
+
 @pytest.mark.parametrize("name", ["v.csv", "v.npy", "v", "v.parquet.gz"])
 def test_embeddings_in_another_format(flat, tmp_path, name):
     out = tmp_path / name

@@ -5,7 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from molweave.chem.columns import check_unique
 from molweave.chem.write_parquet import ParquetSink
@@ -37,6 +39,8 @@ class TableWriter:
         overwrite: whether ``path`` may exist already.
         exact: columns whose floats are written in full in text too (the input's own, say).
         metadata: texts stored in the schema of a Parquet file; text formats have no place for it.
+        types: numpy types of columns of a Parquet file, ``np.dtype(("f4", 300))`` for vectors; that
+            of a column which is not among them is inferred from the first rows.
 
     Raises:
         UserError: ``path`` exists, is not a file, has an unknown suffix, or cannot be written (no
@@ -51,12 +55,14 @@ class TableWriter:
         *,
         exact: Collection[str] = (),
         metadata: Mapping[str, str] | None = None,
+        types: Mapping[str, np.dtype[Any]] | None = None,
     ) -> None:
         self.columns = tuple(columns)
         check_unique(self.columns, str(path))
         self._name = str(path)
         self._exact = frozenset(self.columns.index(column) for column in exact)
         self._metadata = dict(metadata or {})
+        self._types = dict(types or {})
         self._sink: TextSink | ParquetSink | None = None
         self._path: Path | None = None
         self._temporary: Path | None = None
@@ -120,7 +126,7 @@ class TableWriter:
             return TextSink.on_stdout(self.columns, self._exact)
         if self._format == "parquet":
             self._temporary.open("xb").close()
-            return ParquetSink(self._temporary, self.columns, self._metadata)
+            return ParquetSink(self._temporary, self.columns, self._metadata, self._types)
         return TextSink.on_file(
             self._temporary,
             self.columns,

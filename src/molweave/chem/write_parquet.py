@@ -1,4 +1,4 @@
-"""Writing Parquet in row groups, with column types taken from the first of them."""
+"""Writing Parquet in row groups, with the types that are told or those of the first group."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,27 @@ _GROUP_ROWS = 16_384
 class ParquetSink:
     """A Parquet file that grows by row groups.
 
-    The type of a column is that of its values in the first row group (text when all are missing or
-    when they have no type in common); a numpy vector makes a fixed-size list. NaN and None are
-    stored as null.
+    The type of a column that is not told is that of its values in the first row group (text when
+    all are missing or when they have no type in common). NaN and None are stored as null.
 
     Args:
         path: the file to create.
         columns: the column names.
         metadata: texts to store with the schema.
+        types: column name to numpy type; one with a shape makes a fixed-size list.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        metadata: Mapping[str, str],
+        types: Mapping[str, np.dtype[Any]],
+    ) -> None:
         self._path = path
         self._columns = tuple(columns)
         self._metadata = dict(metadata)
+        self._told = dict(types)
         self._rows: list[tuple[object, ...]] = []
         self._written = 0
         self._types: list[pyarrow.DataType] | None = None
@@ -60,7 +67,10 @@ class ParquetSink:
 
         columns = list(zip(*self._rows, strict=True)) or [()] * len(self._columns)
         if self._types is None:
-            self._types = [self._infer(values) for values in columns]
+            self._types = [
+                _arrow_type(self._told[name]) if name in self._told else _infer(values)
+                for name, values in zip(self._columns, columns, strict=True)
+            ]
         arrays = [
             self._array(name, values, kind)
             for name, values, kind in zip(self._columns, columns, self._types, strict=True)
@@ -73,19 +83,6 @@ class ParquetSink:
         self._writer.write_table(table)
         self._written += len(self._rows)
         self._rows.clear()
-
-    def _infer(self, values: Sequence[object]) -> "pyarrow.DataType":
-        import pyarrow
-
-        first = next((value for value in values if value is not None), None)
-        if first is None:
-            return pyarrow.string()
-        if isinstance(first, np.ndarray):
-            return pyarrow.list_(pyarrow.from_numpy_dtype(first.dtype), len(first))
-        try:
-            return pyarrow.array(values).type
-        except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
-            return pyarrow.string()
 
     def _array(
         self, name: str, values: Sequence[object], kind: "pyarrow.DataType"
@@ -114,6 +111,24 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _arrow_type(told: np.dtype[Any]) -> "pyarrow.DataType":
+    import pyarrow
+
+    base = pyarrow.from_numpy_dtype(told.base)
+    return pyarrow.list_(base, told.shape[0]) if told.shape else base
+
+
+def _infer(values: Sequence[object]) -> "pyarrow.DataType":
+    import pyarrow
+
+    if all(value is None for value in values):
+        return pyarrow.string()
+    try:
+        return pyarrow.array(values).type
+    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
+        return pyarrow.string()
 
 
 def _vectors(values: Sequence[object], kind: "pyarrow.DataType") -> "pyarrow.Array[Any]":

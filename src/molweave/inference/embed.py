@@ -13,6 +13,7 @@ from molweave.inference.stream import AnyRunner
 from molweave.inference.summary import OnRow, PredictSummary, Tally
 
 COLUMNS = ("row", "smiles", "embedding", "missing", "error")
+_TEXT = np.dtype(str)
 
 
 def embed_array(runner: AnyRunner, table: Table) -> np.ndarray:
@@ -50,7 +51,9 @@ def embed_file(
         "settings": json.dumps(spec.method_config),
         "trained_on": str(source.get("sha256", "")),
     }
-    with TableWriter(out, COLUMNS, overwrite, metadata=metadata) as writer:
+    vectors = np.dtype((np.float32, runner.embedding_dim))
+    types = dict(zip(COLUMNS, (np.dtype(int), _TEXT, vectors, _TEXT, _TEXT), strict=True))
+    with TableWriter(out, COLUMNS, overwrite, metadata=metadata, types=types) as writer:
         for row in runner.rows(table):
             tally.add(row)
             vector = None if row.error else row.embedding

@@ -28,15 +28,17 @@ class PredictionColumns:
     ) -> None:
         """Columns for a model with these tasks and modalities."""
         self.members, self.details = members, details
-        self.names: list[str] = []
+        numbers: list[str] = []
         for task in tasks:
             suffix = "prob" if task.kind == "classification" else "pred"
-            self.names.append(f"{task.name}_{suffix}")
+            numbers.append(f"{task.name}_{suffix}")
             if members > 1:
-                self.names.append(f"{task.name}_std")
+                numbers.append(f"{task.name}_std")
         if details:
-            self.names += [f"weight_{name}" for name in modalities]
-        self.names += ["missing", "error"]
+            numbers += [f"weight_{name}" for name in modalities]
+        self.types = dict.fromkeys(numbers, np.dtype(np.float64))
+        self.types |= dict.fromkeys(("missing", "error"), np.dtype(str))
+        self.names = list(self.types)
 
     def check(self, columns: Sequence[str]) -> None:
         """Refuse a table that already has one of the columns.
@@ -100,8 +102,9 @@ def predict_file(
             written.
     """
     tally = Tally()
-    names = [*table.columns, *columns_of(runner, table, details=details).names]
-    with TableWriter(out, names, overwrite, exact=table.columns) as writer:
+    added = columns_of(runner, table, details=details)
+    names = [*table.columns, *added.names]
+    with TableWriter(out, names, overwrite, exact=table.columns, types=added.types) as writer:
         for values in predict_rows(runner, table, details=details, tally=tally):
             writer.write(values)
             if on_row is not None:
