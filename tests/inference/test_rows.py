@@ -1,10 +1,13 @@
 """Every row comes out, in its place, with what the model says of that molecule alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from fits import frame
 
+from molweave.chem.diagnose import MAX_REASONS
 from molweave.chem.read import table_from_smiles
 from molweave.data.dataset import Dataset
 from molweave.errors import UserError
@@ -201,6 +204,32 @@ def test_what_became_of_rows_is_counted(spatial):
     assert next(iter(summary.rejected)) == "parse: empty SMILES"
     assert summary.without == {"geometry": 2}
     assert summary.seconds > 0
+
+
+def test_one_reason_is_counted_once_whatever_its_details(flat):
+    smiles = ["C" * length + "C(C)(C)(C)C" for length in range(1, 10)]
+    blanks = [f"C it's row {number}" for number in range(9)] + ['C "a"', "C 'b' \"c\""]
+    tally = Tally()
+    for row in flat.runner.rows(table_from_smiles([*smiles, *blanks])):
+        tally.add(row)
+        assert "…" not in row.error
+    assert tally.rejected == {
+        "parse: valence of atom … (C) is …, more than allowed": 9,
+        "parse: text after a blank in the SMILES (…)": 11,
+    }
+
+
+def test_counts_of_reasons_do_not_grow_with_the_table(flat):
+    (row,) = flat.runner.rows(table_from_smiles([""]))
+    tally = Tally()
+    for number in range(10 * MAX_REASONS):
+        name = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        tally.add(replace(row, error=f"read: {name}"))
+    tally.add(replace(row, error="read: a"))
+    assert len(tally.rejected) == MAX_REASONS + 1
+    assert tally.summary().predicted == 0
+    assert tally.rejected["read: a"] == 2
+    assert tally.rejected["other reasons"] == 9 * MAX_REASONS
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "tpu", ""])

@@ -134,20 +134,20 @@ def test_what_is_recorded():
             told.append(text)
 
     table = frame()
-    table.loc[3, "smiles"] = "C1CC"
+    table.loc[[3, 8], "smiles"] = ["CC(C)(C)(C)C", "CCC(C)(C)(C)C"]
     model = fit("alcohol", "carbons", table=table, seed=4, events=Remember())
     record = model.info()["record"]
     assert record["data"]["rows"] == 40
-    assert record["data"]["molecules"] == 39
-    (reason,) = record["data"]["rejected"]
-    assert reason.startswith("parse: ")
+    assert record["data"]["molecules"] == 38
+    reason = "parse: valence of atom … (C) is …, more than allowed"
+    assert record["data"]["rejected"] == {reason: 2}
     assert (record["split"]["kind"], record["split"]["seed"], record["seed"]) == ("random", 4, 4)
-    assert sum(record["split"]["sizes"].values()) == 39
+    assert sum(record["split"]["sizes"].values()) == 38
     assert record["training"]["epochs"] == 2
     assert record["versions"]["torch"] == torch.__version__
-    assert "DataFrame: 40 rows, 39 usable molecules" in told
+    assert "DataFrame: 40 rows, 38 usable molecules" in told
     assert "alcohol: classification, carbons: regression; dmmrl, preset hybrid" in told
-    assert any(text.startswith("split random: sizes: train 23") for text in told)
+    assert any(text.startswith("split random: sizes: train 22") for text in told)
 
 
 @pytest.mark.parametrize(("kinds", "told"), [(None, True), ("regression", False)])

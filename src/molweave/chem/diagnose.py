@@ -1,16 +1,19 @@
 """Why RDKit refuses a structure, in a chemist's words. Atoms are counted from 1."""
 
 import re
+from collections import Counter
 
 from rdkit import Chem, rdBase
 
 _PREFIX = "SMILES Parse Error: "
 _POSITION = re.compile(r"around position (\d+)")
 _TAIL = re.compile(r" (for input:|while parsing:?).*", re.DOTALL)
-_DETAIL = re.compile(r"'[^']*'|[-+]?\d[\d.]*(, \d+)*(, \.\.\.)?")
+_DETAIL = re.compile(r"""(["'])(\\.|(?!\1)[^\\])*\1|[-+]?\d[\d.]*(, \d+)*(, \.\.\.)?""")
 _SHOWN_ATOMS = 6
 MAX_ATOMS = 2000
 """Largest molecule that is accepted (a protein of some 250 residues)."""
+MAX_REASONS = 200
+"""So many reasons are counted apart, whatever a table holds."""
 
 
 def describe_size(mol: Chem.Mol) -> str | None:
@@ -26,6 +29,12 @@ def describe_size(mol: Chem.Mol) -> str | None:
 def generalize(reason: str) -> str:
     """The reason without atom numbers and quoted text, so that equal mistakes can be counted."""
     return _DETAIL.sub("…", reason)
+
+
+def count_reason(counts: Counter[str], reason: str) -> None:
+    """Add 1 to the generalised reason, or to ``other reasons`` beyond `MAX_REASONS` of them."""
+    name = generalize(reason)
+    counts[name if name in counts or len(counts) < MAX_REASONS else "other reasons"] += 1
 
 
 def describe_smiles(smiles: str) -> str:

@@ -171,7 +171,7 @@ def canonicalize(mol: Chem.Mol) -> tuple[str, Chem.Mol]:
 def _read_back(text: str, mol: Chem.Mol) -> Chem.Mol:
     again = Chem.MolFromSmiles(text)
     if again is None:
-        raise _Refused("standardize", f"RDKit cannot read back its own SMILES {text}")
+        raise _Refused("standardize", f"RDKit cannot read back its own SMILES {text!r}")
     if mol.GetNumConformers() and again.GetNumAtoms() == mol.GetNumAtoms():
         order = mol.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"]
         positions = mol.GetConformer().GetPositions()[list(order)]

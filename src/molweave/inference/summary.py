@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from molweave.chem.diagnose import count_reason
 from molweave.inference.stream import Row
 
 OnRow = Callable[[int], None]
@@ -18,7 +19,7 @@ class PredictSummary:
     Attributes:
         rows: rows read, and written.
         predicted: rows with a prediction.
-        rejected: reason to number of rows without one.
+        rejected: reason, without atom numbers and quoted text, to number of rows without one.
         without: modality name to number of predicted rows that lack it.
         unfit: predicted rows whose coordinates do not fit their structure and were not used.
         seconds: wall time.
@@ -46,7 +47,7 @@ class Tally:
         """Count one row."""
         self.rows += 1
         if row.error:
-            self.rejected[row.error] += 1
+            count_reason(self.rejected, row.error)
         else:
             self.without.update(row.missing.keys())
             self.unfit += row.unfit

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from molweave.chem.diagnose import count_reason
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Dataset, Featurizer
 from molweave.data.splits import Split
@@ -49,7 +50,7 @@ def make_spec(
                 "coordinates_sha256": (
                     data.coordinates_sha256 if options.conformers == "input" else None
                 ),
-                "rejected": dict(Counter(str(item) for item in data.rejected)),
+                "rejected": _reasons(data),
             },
             "split": {
                 "kind": split.kind,
@@ -69,6 +70,14 @@ def make_spec(
             "date": time.strftime("%Y-%m-%d"),
         },
     )
+
+
+def _reasons(data: TrainingTable) -> dict[str, int]:
+    """Why rows were rejected, and how many each."""
+    counts: Counter[str] = Counter()
+    for item in data.rejected:
+        count_reason(counts, str(item))
+    return dict(counts)
 
 
 def _origin(options: FitOptions, encoder: PretrainedEncoder | None) -> dict[str, object] | None:
