@@ -21,6 +21,7 @@ from molweave.methods.checkpoint import FittedModel, read_model, write_model
 from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
 from molweave.methods.pretrained import shipped_encoders
 from molweave.methods.spec import KINDS
+from molweave.paths import exists, list_folder
 from molweave.training.option_checks import explain_unknown
 from molweave.wording import counted
 
@@ -208,8 +209,8 @@ class Predictor(Embeds):
                 from molweave.report.folder import write_fit
 
                 write_fit(self._result, fresh)
-            elif self._folder is not None and self._folder.exists():
-                for name in MODEL_FILES & {path.name for path in self._folder.iterdir()}:
+            elif self._folder is not None and exists(self._folder):
+                for name in MODEL_FILES & {path.name for path in list_folder(self._folder)}:
                     shutil.copy(self._folder / name, fresh / name)
             write_model(self.runner.model, fresh)
         self._folder = folder
@@ -222,7 +223,7 @@ class Predictor(Embeds):
             UserError: not a model folder (says so where it is the name of an encoder that ships),
                 damaged, or of another format version.
         """
-        if not Path(folder).exists() and str(folder) in shipped_encoders():
+        if not exists(Path(folder)) and str(folder) in shipped_encoders():
             found, use = KINDS["encoder"]
             raise UserError(f"{folder} is {found} that ships, not {KINDS['model'][0]}; {use}")
         model = read_model(Path(folder))

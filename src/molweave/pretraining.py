@@ -8,6 +8,7 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.folder import check_folder, replace_folder
 from molweave.methods.pretrained import EncoderSpec, write_encoder
+from molweave.paths import exists
 
 if TYPE_CHECKING:
     from molweave.training.pretrain_corpus import PretrainResult
@@ -118,7 +119,7 @@ def _check_checkpoint(folder: Path, checkpoint: Path, *, resume: bool, overwrite
             f"{checkpoint} holds an interrupted pre-training; go on with it by --resume, or start "
             "afresh with --overwrite"
         )
-    if resume and not found and not overwrite and folder.exists():
+    if resume and not found and not overwrite and exists(folder):
         raise UserError(
             f"{folder} is there and {checkpoint} holds no interrupted run: nothing to resume; "
             "train anew with --overwrite"

@@ -18,6 +18,7 @@ from typing import cast
 from molweave.chem.columns import SMILES_COLUMNS
 from molweave.chem.smiles import is_smiles
 from molweave.errors import UserError
+from molweave.paths import exists, is_file, is_folder
 
 FORMATS = {
     ".csv": "csv",
@@ -97,7 +98,7 @@ def open_source(path: str | Path, format: str | None = None, *, has_header: bool
     else:
         path = Path(path)
         _check_readable(path)
-        if path.is_file():
+        if is_file(path):
             source = Source(path, str(path), format or format_of(path))
         else:
             with path.open("rb") as pipe:
@@ -125,9 +126,9 @@ def format_of(path: Path) -> str:
 
 
 def _check_readable(path: Path) -> None:
-    if path.is_dir():
+    if is_folder(path):
         raise UserError(f"{path}: is a folder; give a file")
-    if not path.exists():
+    if not exists(path):
         raise UserError(f"{path}: no such file")
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no permission to read it")

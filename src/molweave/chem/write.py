@@ -1,5 +1,6 @@
 """Writing tables row by row: the whole file appears at the end, or nothing does."""
 
+import os
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from molweave.chem.columns import check_unique
 from molweave.chem.write_parquet import ParquetSink
 from molweave.chem.write_text import TextSink
 from molweave.errors import UserError
+from molweave.paths import are_same, exists, is_file, is_folder
 
 OUTPUT_FORMATS = {
     ".csv": "csv",
@@ -67,7 +69,7 @@ class TableWriter:
         self._path: Path | None = None
         self._temporary: Path | None = None
         if self._name != "-":
-            self._path = Path(path).resolve()
+            self._path = Path(os.path.realpath(path))
             self._format, self._zipped = output_format(self._path)
             check_output(self._path, overwrite)
             self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.tmp")
@@ -166,14 +168,14 @@ def output_format(path: Path) -> tuple[str, bool]:
 
 def check_output(path: Path, overwrite: bool) -> None:
     """Raise a `UserError` unless a file may be created or, if allowed, replaced at ``path``."""
-    if path.is_dir():
+    if is_folder(path):
         raise UserError(f"{path}: is a folder; give a file name")
-    if path.exists():
-        if not path.is_file():
+    if exists(path):
+        if not is_file(path):
             raise UserError(f"{path}: is not a regular file; choose another output")
         if not overwrite:
             raise UserError(f"{path}: already exists; choose another name or pass --overwrite")
-    elif not path.parent.is_dir():
+    elif not is_folder(path.parent):
         raise UserError(f"{path}: there is no folder {path.parent}; create it first")
 
 
@@ -184,8 +186,5 @@ def refuse_same_file(source: str | Path, output: str | Path) -> None:
     """
     if "-" in (str(source), str(output)):
         return
-    first, second = Path(source), Path(output)
-    if first.resolve() == second.resolve() or (
-        first.exists() and second.exists() and first.samefile(second)
-    ):
+    if are_same(Path(source), Path(output)):
         raise UserError(f"{output}: the output is the input file; choose another name")

@@ -139,8 +139,10 @@ def _cache(found: Diagnosis) -> None:
     from molweave.data.cache import ConformerCache
     from molweave.data.cache_file import default_cache_path
 
-    facts = found.facts["conformer cache"] = {"path": str(default_cache_path())}
+    facts: dict[str, str] = {}
+    found.facts["conformer cache"] = facts
     try:
+        facts["path"] = str(default_cache_path())
         with ConformerCache() as cache:
             stats = cache.stats()
     except UserError as error:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from molweave.errors import UserError
+from molweave.paths import is_file, is_folder
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def default_cache_path() -> Path:
     chosen = os.environ.get("MOLWEAVE_CACHE")
     if chosen:
         path = Path(chosen).expanduser()
-        return path / FILE_NAME if path.is_dir() or not path.suffix else path
+        return path / FILE_NAME if is_folder(path) or not path.suffix else path
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
@@ -97,7 +98,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def _refuse_foreign_file(path: Path) -> None:
     """A damaged cache is moved aside, but never a table of the user named by mistake."""
-    if path.suffix in (".sqlite", ".sqlite3", ".db") or not path.is_file():
+    if path.suffix in (".sqlite", ".sqlite3", ".db") or not is_file(path):
         return
     with path.open("rb") as stream:
         start = stream.read(len(_HEADER))

@@ -10,6 +10,7 @@ from molweave.chem.read import open_table
 from molweave.chem.table import Record
 from molweave.data.manifest import FileRecord
 from molweave.errors import UserError
+from molweave.paths import is_file, is_folder, list_folder
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ def find_files(corpus: str | Path) -> tuple[Path, ...]:
     if str(corpus) == "-":
         raise UserError("a corpus is a file or a folder: a pipe could not be read again to resume")
     path = Path(corpus)
-    if not path.is_dir():
+    if not is_folder(path):
         return (path,)
-    files = sorted(file for file in path.iterdir() if file.is_file() and _is_table(file))
+    files = [file for file in list_folder(path) if is_file(file) and _is_table(file)]
     if not files:
         raise UserError(f"{path}: no table of molecules in this folder ({', '.join(FORMATS)})")
     return tuple(files)

@@ -25,6 +25,7 @@ from molweave.data.manifest import (
 )
 from molweave.data.shard_file import ShardRows, write_shard
 from molweave.errors import UserError
+from molweave.paths import exists, is_folder, list_folder
 
 REJECTS = "rejects.csv"
 _REJECTS_HEADER = ("source", "row", "stage", "reason")
@@ -198,7 +199,7 @@ def find_complete(folder: Path, origin: Origin) -> Manifest | None:
     Raises:
         UserError: there is a complete corpus of another origin.
     """
-    if (folder / PROGRESS).exists() or not (folder / MANIFEST).exists():
+    if exists(folder / PROGRESS) or not exists(folder / MANIFEST):
         return None
     manifest = Manifest.load(folder)
     check_origin(folder, manifest.origin, origin)
@@ -211,16 +212,17 @@ def check_folder(folder: Path) -> bool:
     Raises:
         UserError: it is a file, or holds what is not ours or cannot be known as ours.
     """
-    if folder.exists() and not folder.is_dir():
+    there = exists(folder)
+    if there and not is_folder(folder):
         raise UserError(f"{folder}: is a file; give a folder")
-    if (folder / PROGRESS).exists():
+    if exists(folder / PROGRESS):
         read_origin(folder)
         return True
-    if (folder / MANIFEST).exists():
+    if exists(folder / MANIFEST):
         Manifest.load(folder)
         return True
     ours = {f".{PROGRESS}.tmp"}
-    if folder.exists() and any(path.name not in ours for path in folder.iterdir()):
+    if there and any(path.name not in ours for path in list_folder(folder)):
         raise UserError(f"{folder}: holds other files; give a new or an empty folder")
     return False
 

@@ -10,6 +10,7 @@ import numpy as np
 from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.metrics import evaluate
+from molweave.paths import exists
 
 TaskScores = dict[str, float | None]
 Scores = dict[str, dict[str, TaskScores]]
@@ -93,7 +94,7 @@ def read_scores(folder: Path) -> Scores:
         UserError: the file is damaged.
     """
     path = folder / "metrics.json"
-    if not path.exists():
+    if not exists(path):
         return {}
     try:
         found: Scores = json.loads(path.read_text(encoding="utf-8"))

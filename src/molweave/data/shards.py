@@ -9,6 +9,7 @@ import numpy as np
 from molweave.data.manifest import MANIFEST, PARTS, PROGRESS, Manifest, Shard
 from molweave.data.shard_file import Sample, ShardRows
 from molweave.errors import UserError
+from molweave.paths import exists, is_file, is_folder
 
 BUFFER = 200_000
 
@@ -85,7 +86,7 @@ class ShardedCorpus:
         self._buffer = buffer
         for shard in self.manifest.shards:
             path = self.folder / shard.file
-            if not path.is_file():
+            if not is_file(path):
                 raise UserError(f"{path}: the shard is missing; copy the folder again")
             if not shard.rows or not path.stat().st_size:
                 raise UserError(f"{path}: the shard is empty; prepare the corpus again")
@@ -165,14 +166,14 @@ class ShardedCorpus:
 
 
 def _load_manifest(folder: Path) -> Manifest:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder}: no such folder; make it with molweave prepare")
-    if (folder / PROGRESS).exists():
+    if exists(folder / PROGRESS):
         raise UserError(
             f"{folder}: the corpus is not complete; repeat the molweave prepare command, which "
             "goes on where it stopped"
         )
-    if not (folder / MANIFEST).exists():
+    if not exists(folder / MANIFEST):
         raise UserError(f"{folder}: not a corpus, no {MANIFEST}; make it with molweave prepare")
     return Manifest.load(folder)
 

@@ -12,6 +12,7 @@ from molweave.chem.write import refuse_same_file
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.inference.summary import OnRow
+from molweave.paths import exists
 
 
 def as_table(data: Any, smiles_column: str | None) -> Table:
@@ -40,7 +41,7 @@ def molecules_of(data: Any, smiles_column: str | None) -> Table:
     Raises:
         UserError: a SMILES in the place of a file; says where it belongs.
     """
-    if isinstance(data, str) and is_smiles(data) and not Path(data[:200]).exists():
+    if isinstance(data, str) and is_smiles(data) and not exists(Path(data[:200])):
         raise UserError(
             f"{data}: no such file; if it is a molecule, put it into a list, [{data!r}], or on the "
             f"command line: --smiles {shlex.quote(data)}"

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from molweave.errors import UserError
+from molweave.paths import exists, is_folder, list_folder
 from molweave.shapes import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -39,11 +40,12 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         UserError: ``folder`` exists and ``overwrite`` is False, it is something else than a model
             folder, or the place cannot be written to.
     """
-    if folder.exists() and not overwrite:
+    there = exists(folder)
+    if there and not overwrite:
         raise UserError(f"{folder} exists; choose another name or pass --overwrite")
-    if folder.exists() and not folder.is_dir():
+    if there and not is_folder(folder):
         raise UserError(f"{folder} is a file, not a folder; choose another name")
-    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    found = {path.name for path in list_folder(folder)} if there else set()
     if found and CONFIG not in found:
         raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
     if others := found - MODEL_FILES:
@@ -75,7 +77,7 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o755)
-        if folder.exists():
+        if exists(folder):
             old = fresh.with_name(fresh.name + ".old")
             folder.replace(old)
             try:

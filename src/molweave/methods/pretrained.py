@@ -20,6 +20,7 @@ from molweave.methods.config import replace_fields, to_plain
 from molweave.methods.folder import CONFIG, WEIGHTS, write_network
 from molweave.methods.property_model import Embedder
 from molweave.methods.spec import Spec, damaged, read_network
+from molweave.paths import exists
 from molweave.shapes import Tensor
 from molweave.wording import counted
 
@@ -240,7 +241,7 @@ def find_encoder(place: str | Path) -> Path:
         UserError: there is neither; lists those that ship.
     """
     folder = Path(place)
-    if folder.exists():
+    if exists(folder):
         return folder
     names = shipped_encoders()
     if str(place) in names:

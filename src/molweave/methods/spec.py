@@ -12,6 +12,7 @@ from molweave.data.dataset import make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.folder import CHECKSUM, CONFIG, one_line, read_tensors
+from molweave.paths import is_file
 from molweave.shapes import Tensor
 
 FORMAT_VERSION = 2
@@ -129,7 +130,7 @@ def damaged(folder: Path, error: Exception) -> UserError:
 def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
     """Kind and other fields of config.json."""
     path = folder / CONFIG
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{folder} is not {wanted}: it has no {CONFIG}")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from molweave.errors import UserError
 from molweave.inference.explain_memory import Anchor, MemoryMap
 from molweave.methods.pretrained import EncoderSpec
 from molweave.report.svg import draw_smiles
@@ -31,8 +32,15 @@ class _Section:
 
 
 def write_memory(found: MemoryMap, spec: EncoderSpec, path: Path) -> None:
-    """Write the page; a kill leaves the old file or the new one."""
-    write_atomically(path, render_memory(found, spec))
+    """Write the page; a kill leaves the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written; the disk is full, say.
+    """
+    try:
+        write_atomically(path, render_memory(found, spec))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def render_memory(found: MemoryMap, spec: EncoderSpec) -> str:

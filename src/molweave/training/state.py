@@ -15,6 +15,7 @@ from torch import nn
 
 from molweave.data.manifest import changed_values
 from molweave.errors import UserError
+from molweave.paths import exists
 from molweave.shapes import Tensor
 
 
@@ -107,7 +108,7 @@ def save_folder(
             save_file(contiguous, fresh / f"{group}.safetensors")
         text = json.dumps({**plain, "groups": sorted(tensors)})
         (fresh / "state.json").write_text(text, encoding="utf-8")
-        if folder.exists():
+        if exists(folder):
             shutil.rmtree(old, ignore_errors=True)
             folder.replace(old)
         fresh.replace(folder)
@@ -126,9 +127,9 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
     Raises:
         UserError: it is damaged.
     """
-    if not folder.exists():
+    if not exists(folder):
         folder = folder.with_name(folder.name + ".old")
-    if not (folder / "state.json").exists():
+    if not exists(folder / "state.json"):
         return None
     try:
         plain = json.loads((folder / "state.json").read_text(encoding="utf-8"))
@@ -171,7 +172,7 @@ def has_state(parent: Path, kind: str) -> bool:
 def holds_state(folder: Path) -> bool:
     """Whether `load_folder` finds a state for ``folder``."""
     places = (folder, folder.with_name(folder.name + ".old"))
-    return any((place / "state.json").exists() for place in places)
+    return any(exists(place / "state.json") for place in places)
 
 
 def remove_states(parent: Path, kind: str) -> None:
