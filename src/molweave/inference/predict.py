@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +37,9 @@ class PredictionColumns:
                 numbers.append(f"{task.name}_std")
         if details:
             numbers += [f"weight_{name}" for name in modalities]
-        self.types = dict.fromkeys(numbers, np.dtype(np.float64))
-        self.types |= dict.fromkeys(("missing", "error"), np.dtype(str))
+        text = np.dtype(str)
+        self.types: dict[str, np.dtype[Any]] = dict.fromkeys(numbers, np.dtype(np.float64))
+        self.types |= {"missing": text, "error": text}
         self.names = list(self.types)
 
     def check(self, columns: Sequence[str]) -> None:
