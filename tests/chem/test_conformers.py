@@ -298,10 +298,19 @@ def test_a_worker_that_cannot_start_is_an_error_that_says_why(monkeypatch):
     with pytest.raises(MolweaveError, match=r"did not start: .*no_such_module"):
         list(generate_conformers(["CC"], SETTINGS, workers=2))
     monkeypatch.setattr(conformer_pool, "_PROGRAM", "import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(MolweaveError, match="killed 3 times"):
+    with pytest.raises(UserError, match=r"killed 3 times .*; use fewer with --workers"):
         list(generate_conformers(["CC"], SETTINGS, workers=1))
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(MolweaveError, match="could not be started with /no/such/python"):
+        list(generate_conformers(["CC"], SETTINGS, workers=1))
+
+
+def test_a_worker_needs_a_temporary_file(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", nowhere)
+    with pytest.raises(UserError, match=r"No usable temporary .*; make room or set TMPDIR"):
         list(generate_conformers(["CC"], SETTINGS, workers=1))
 
 

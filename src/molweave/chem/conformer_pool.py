@@ -31,7 +31,12 @@ class _Worker:
     """One worker process and the pipe to it; used by one thread."""
 
     def __init__(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise UserError(
+                f"conformers need a temporary file: {error.strerror}; make room or set TMPDIR"
+            ) from error
         package = str(Path(__file__).parents[2])
         try:
             self.process = subprocess.Popen(  # noqa: S603 - this Python, this package
@@ -144,6 +149,7 @@ class ConformerPool:
         worked on when its worker dies is tried once more, then fails with ``worker crashed``.
 
         Raises:
+            UserError: when there is no room for a temporary file, or something kills the workers.
             MolweaveError: when a worker process cannot be started.
         """
         todo = iter(canonical)
@@ -213,9 +219,9 @@ class ConformerPool:
                 self._stop(worker)
                 raise
             self._stop(worker)
-        raise MolweaveError(
+        raise UserError(
             f"conformer worker processes were killed {_STARTS} times while they started: "
-            "is there enough memory?"
+            "there may be too little memory; use fewer with --workers (workers= in Python)"
         )
 
     def _stop(self, worker: _Worker) -> None:
