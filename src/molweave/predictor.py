@@ -94,7 +94,7 @@ class Predictor(Embeds):
         """Fit on a labelled table.
 
         Args:
-            data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped text too), a DataFrame or a `Table`.
+            data: a file (CSV, TSV, SMI, SDF, Parquet; gzipped too), a DataFrame or a `Table`.
             targets: the column or columns to predict; empty fields are missing labels.
             split: what to choose on and what to test on: ``scaffold``, ``scaffold-balanced``,
                 ``random``, ``k-fold:I/K``, ``column:NAME`` or ``file:PATH``.

@@ -62,7 +62,7 @@ UNREADABLE: Mapping[str, tuple[str, bytes, str]] = {
         "a.xlsx",
         b"PK\x03\x04",
         "a.xlsx: unknown file type '.xlsx'; use one of .csv, .tsv, .txt, .smi, .smiles, .sdf, .sd, "
-        ".mol, .parquet, .pq (text also with .gz)",
+        ".mol, .parquet, .pq (each also with .gz)",
     ),
 }
 

@@ -69,10 +69,6 @@ def test_every_kind_of_input(flat, expected, tmp_path, name, zipped):
     WRITERS[name](path)
     if zipped:
         path = pack(path)
-    if path.name == "in.parquet.gz":
-        with pytest.raises(UserError, match="Parquet inside gzip is not supported"):
-            flat.predict(path)
-        return
     found = flat.predict(path)
     assert found["name"].tolist() == ROWS["name"].tolist()
     np.testing.assert_allclose(found[NUMBERS], expected[NUMBERS], atol=1e-6)

@@ -9,7 +9,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader, TextIOWrapper
 from pathlib import Path
@@ -32,11 +32,13 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-"""File name suffix to format; every text format may be followed by ``.gz``."""
+"""File name suffix to format; each may be followed by ``.gz``."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SPOOL_BLOCK = 1 << 20
+_LOOKED_AT = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Source:
     """An input file on disk.
 
     Attributes:
-        path: where its bytes are (for standard input, a temporary copy).
+        path: where its bytes are (for standard input and zipped Parquet, a temporary copy).
         name: what to call it in messages.
         format: one of the values of `FORMATS`.
     """
@@ -54,19 +56,14 @@ class Source:
     format: str
 
     @contextmanager
-    def text(self, newline: str | None = "") -> Iterator[TextIOWrapper]:
-        """The text of the file, decompressed; ``newline`` is that of `open`.
+    def bytes(self) -> Iterator[gzip.GzipFile | BufferedReader]:
+        """The bytes of the file, decompressed.
 
-        Reading errors inside the ``with`` block (encoding, compression, disk) become a `UserError`.
+        Reading errors inside the ``with`` block (compression, disk) become a `UserError`.
         """
         try:
-            with (
-                _open_bytes(self.path) as stream,
-                TextIOWrapper(stream, encoding="utf-8-sig", newline=newline) as text,
-            ):
-                yield text
-        except UnicodeDecodeError as error:
-            raise UserError(_describe_bad_encoding(self)) from error
+            with _open_bytes(self.path) as stream:
+                yield stream
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(
                 f"{self.name}: the gzip data is cut short or damaged ({error}); "
@@ -75,12 +72,28 @@ class Source:
         except OSError as error:
             raise UserError(f"{self.name}: cannot be read: {error.strerror or error}") from error
 
+    @contextmanager
+    def text(self, newline: str | None = "") -> Iterator[TextIOWrapper]:
+        """The text of the file, decompressed; ``newline`` is that of `open`.
+
+        Reading errors inside the ``with`` block (also of the encoding) become a `UserError`.
+        """
+        try:
+            with (
+                self.bytes() as stream,
+                TextIOWrapper(stream, encoding="utf-8-sig", newline=newline) as text,
+            ):
+                yield text
+        except UnicodeDecodeError as error:
+            raise UserError(_describe_bad_encoding(self)) from error
+
 
 def open_source(path: str | Path, format: str | None = None, *, has_header: bool = False) -> Source:
     """Find and check an input file.
 
     Args:
-        path: the file; ``-`` for standard input, which like a pipe is copied to a temporary file.
+        path: the file; ``-`` for standard input, which like a pipe, or Parquet inside gzip, is
+            copied to a temporary file.
         format: one of the values of `FORMATS`; None takes it from the suffix (for standard input
             and pipes from the first bytes, CSV when they tell nothing).
         has_header: whether standard input is known to start with column names if it is text; else
@@ -103,8 +116,8 @@ def open_source(path: str | Path, format: str | None = None, *, has_header: bool
         else:
             with path.open("rb") as pipe:
                 source = _spool(pipe, str(path), format, has_header)
-    _check_content(source)
-    return source
+    zipped = _check_content(source)
+    return _unpack(source) if zipped and source.format == "parquet" else source
 
 
 def format_of(path: Path) -> str:
@@ -120,7 +133,7 @@ def format_of(path: Path) -> str:
     if found is None:
         raise UserError(
             f"{path}: unknown file type {path.suffix or '(no suffix)'!r}; "
-            f"use one of {', '.join(FORMATS)} (text also with .gz)"
+            f"use one of {', '.join(FORMATS)} (each also with .gz)"
         )
     return found
 
@@ -134,7 +147,8 @@ def _check_readable(path: Path) -> None:
         raise UserError(f"{path}: no permission to read it")
 
 
-def _check_content(source: Source) -> None:
+def _check_content(source: Source) -> bool:
+    """Refuse what holds no table; whether the file is zipped."""
     try:
         with source.path.open("rb") as stream:
             start = stream.read(len(_GZIP_MAGIC))
@@ -142,15 +156,23 @@ def _check_content(source: Source) -> None:
         raise UserError(f"{source.name}: cannot be read: {error.strerror}") from error
     zipped = start == _GZIP_MAGIC
     called_zipped = source.path.suffix.lower() == ".gz"
-    if source.format == "parquet" and (zipped or called_zipped):
-        raise UserError(f"{source.name}: Parquet inside gzip is not supported; gunzip it first")
     if called_zipped and start and not zipped:
         raise UserError(f"{source.name}: not a gzip file although it is called .gz; rename it")
-    if zipped:
-        with source.text() as text:
-            start = text.read(1).encode()
+    with source.bytes() as stream:
+        start = stream.read(_LOOKED_AT)
     if not start:
         raise UserError(f"{source.name}: the input is empty")
+    if source.format != "parquet" and b"\0" in start and not start.startswith(_UTF16_MARKS):
+        raise UserError(
+            f"{source.name}: holds NUL bytes, as UTF-16 and binary data do; save it as UTF-8 text"
+        )
+    return zipped
+
+
+def _unpack(source: Source) -> Source:
+    """A decompressed copy: Parquet is read from its end, which gzip cannot."""
+    with source.bytes() as stream:
+        return _spool(stream, source.name, source.format, False)
 
 
 def _open_bytes(path: Path) -> gzip.GzipFile | BufferedReader:
@@ -165,7 +187,7 @@ def _describe_bad_encoding(source: Source) -> str:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                if number == 1 and line.startswith(_UTF16_MARKS):
                     return f"{source.name}: the text is UTF-16; save it as UTF-8"
                 return (
                     f"{source.name}: line {number} is not UTF-8 (byte 0x{line[error.start]:02x} "
@@ -176,17 +198,24 @@ def _describe_bad_encoding(source: Source) -> str:
 
 def _spool(stream: BufferedIOBase, name: str, format: str | None, has_header: bool) -> Source:
     """A temporary copy of a stream, removed when the source is no longer in use."""
-    handle, copy = tempfile.mkstemp(prefix="molweave-input-")
-    path = Path(copy)
+    place = "a temporary file"
     try:
-        with os.fdopen(handle, "wb") as spool:
-            shutil.copyfileobj(stream, spool, _SPOOL_BLOCK)
+        handle, copy = tempfile.mkstemp(prefix="molweave-input-")
+        path = Path(copy)
+        place = str(path.parent)
+        with ExitStack() as stack:
+            stack.callback(_discard, path)
+            with os.fdopen(handle, "wb") as spool:
+                shutil.copyfileobj(stream, spool, _SPOOL_BLOCK)
+            source = Source(path, name, format or _sniff_format(path, has_header))
+            weakref.finalize(source, stack.pop_all().close)
+            return source
+    except gzip.BadGzipFile:
+        raise
     except OSError as error:
-        _discard(path)
-        raise UserError(f"{name}: cannot be copied to {path.parent}: {error.strerror}") from error
-    source = Source(path, name, format or _sniff_format(path, has_header))
-    weakref.finalize(source, _discard, path)
-    return source
+        raise UserError(
+            f"{name}: cannot be copied to {place}: {error.strerror}; make room or set TMPDIR"
+        ) from error
 
 
 def _discard(path: Path) -> None:
@@ -195,14 +224,13 @@ def _discard(path: Path) -> None:
 
 
 def _sniff_format(path: Path, has_header: bool) -> str:
-    with path.open("rb") as stream:
-        if stream.read(4) == _PARQUET_MAGIC:
-            return "parquet"
     try:
         with _open_bytes(path) as stream:
             start = stream.read(1 << 16)
     except (OSError, EOFError, zlib.error):
         return "csv"
+    if start.startswith(_PARQUET_MAGIC):
+        return "parquet"
     if b"M  END" in start or b"$$$$" in start:
         return "sdf"
     text = start.decode("utf-8-sig", errors="replace")

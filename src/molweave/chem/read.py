@@ -31,7 +31,7 @@ def open_table(
     """Open a file of molecules.
 
     Args:
-        path: a .csv, .tsv, .txt, .smi, .sdf, .mol or .parquet file; text also gzipped; ``-`` reads
+        path: a .csv, .tsv, .txt, .smi, .sdf, .mol or .parquet file; each also gzipped; ``-`` reads
             standard input, of which the first line tells whether it is a SMILES file.
         smiles_column: the column that holds the SMILES, exact or without regard to case; None looks
             for a usual name (`molweave.chem.columns.SMILES_COLUMNS`).

@@ -119,6 +119,11 @@ class SmilesFileTable(Table):
         self.name = source.name
         self._source = source
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
+        if self.smiles_column != self.columns[0]:
+            raise UserError(
+                f"{source.name}: in a SMILES file the first word of a line is the SMILES, not the "
+                f"{self.smiles_column}; leave --smiles-column out (smiles_column= in Python)"
+            )
 
     def __iter__(self) -> Iterator[Record]:
         row, blank = 0, 0

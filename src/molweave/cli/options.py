@@ -63,7 +63,7 @@ def flag(names: str, text: str) -> Any:
 _DATA = typer.Argument(
     metavar="DATA",
     show_default=False,
-    help="Table of molecules: .csv, .tsv, .smi, .sdf or .parquet, text also with .gz; "
+    help="Table of molecules: .csv, .tsv, .smi, .sdf or .parquet, each also with .gz; "
     "- for standard input.",
 )
 Data = Annotated[str, _DATA]

@@ -18,7 +18,7 @@ Corpus = Annotated[
     typer.Argument(
         metavar="CORPUS",
         show_default=False,
-        help="Table of molecules (.smi, .csv, .tsv, .sdf or .parquet, text also with .gz) or a "
+        help="Table of molecules (.smi, .csv, .tsv, .sdf or .parquet, each also with .gz) or a "
         "folder of such tables.",
     ),
 ]
