@@ -180,6 +180,7 @@ def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):
     ("name", "content", "message"),
     [
         ("a.json", "{", "is not JSON"),
+        ("a.json", "[" * 100_000, "is not JSON"),
         ("a.json", "[1, 2]", "is not a split"),
         ("a.json", '{"val": [1]}', "is not a split"),
         ("a.json", '{"train": [0], "other": [1]}', "is not a split"),
@@ -210,6 +211,9 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "plain.csv.gz").write_bytes(b"row,split\n")
     with pytest.raises(UserError, match="cannot read the split file"):
         split_from_file(tmp_path / "plain.csv.gz", _chains(3))
+    (tmp_path / "damaged.csv.gz").write_bytes(gzip.compress(b"row,split\n")[:10] + b"\xff" * 20)
+    with pytest.raises(UserError, match=r"cannot read the split file .*: .*invalid block type"):
+        split_from_file(tmp_path / "damaged.csv.gz", _chains(3))
     (tmp_path / "latin.csv").write_bytes("row,split\n0,prüfung\n".encode("latin-1"))
     with pytest.raises(UserError, match="cannot read the split file"):
         split_from_file(tmp_path / "latin.csv", _chains(3))

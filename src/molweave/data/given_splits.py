@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -188,7 +189,7 @@ def _read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the split file {path}: {error}") from error
 
 
@@ -225,7 +226,7 @@ def _json_rows(text: str, path: Path, fold: int | None) -> dict[int, int]:
     )
     try:
         found = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not JSON: {error}") from error
     if isinstance(found, list) and found and all(isinstance(item, dict) for item in found):
         if not 0 <= (fold or 0) < len(found):
