@@ -13,6 +13,8 @@ import pytest
 from fits import FLAGS
 from refusals import LABELS, TABLE, content, refused
 
+from molweave.modalities.sequence import SequenceModality
+
 
 def damage_config(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
@@ -46,6 +48,48 @@ DAMAGES = {
         lambda folder: damage_config(folder, modality_versions={"graph": "graph-99"}),
         "m was fitted with graph version graph-99, this version of molweave has ",
     ),
+    "no view": (
+        lambda folder: damage_config(folder, modality_versions={}),
+        "m/config.json is damaged (modality_versions is empty); copy it again",
+    ),
+    "other views than the network's": (
+        lambda folder: damage_config(
+            folder, modality_versions={"sequence": SequenceModality().version}
+        ),
+        "m/config.json is damaged (modality_versions does not name the views of the network)",
+    ),
+    "a missing field": (
+        lambda folder: (folder / "config.json").write_text("{}"),
+        "m/config.json is damaged ('format_version' is missing); copy it again",
+    ),
+    "a deep config": (
+        lambda folder: (folder / "config.json").write_text("[" * 100_000),
+        "m/config.json is damaged (maximum recursion depth exceeded",
+    ),
+    "a list": (
+        lambda folder: (folder / "config.json").write_text("[]"),
+        "m/config.json is damaged (it is not a table of values); copy it again",
+    ),
+    "an unknown kind": (
+        lambda folder: damage_config(folder, kind="table"),
+        "m/config.json is damaged (the kind 'table' is unknown); copy it again",
+    ),
+    "unknown conformers": (
+        lambda folder: damage_config(folder, coordinates="x"),
+        "m/config.json is damaged (conformers must be one of input, generate, none; found 'x')",
+    ),
+    "a seed below 0": (
+        lambda folder: damage_config(folder, conformers={"seed": -1}),
+        "m/config.json is damaged (seed is -1: use a number from 0 to ",
+    ),
+    "a task twice": (
+        lambda folder: damage_config(folder, tasks=[{"name": "y", "kind": "regression"}] * 2),
+        "m/config.json is damaged (tasks: duplicate column names 'y'; ",
+    ),
+    "an unknown kind of task": (
+        lambda folder: damage_config(folder, tasks=[{"name": "y", "kind": "x"}]),
+        "m/config.json is damaged (the kind of task 'x' is unknown); copy it again",
+    ),
     "another network": (
         lambda folder: damage_config(folder, members=2),
         "m/model.safetensors does not fit its config.json: ",
@@ -75,6 +119,49 @@ def test_model_folders_that_cannot_be_used(cli, model, tmp_path, damage, verb):
     assert result.err.startswith(f"error: {message}")
     assert result.err.count("\n") == 1
     assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda folder: damage_config(folder, record={"split": {"sizes": 3}}),
+            "m/config.json is damaged ('int' object has no attribute 'items'); copy it again",
+        ),
+        (
+            lambda folder: damage_config(folder, record={"data": {}, "pretrained": {"name": "x"}}),
+            "m/config.json is damaged ('frozen' is missing); copy it again",
+        ),
+        *(
+            (
+                lambda folder, text=text: (folder / "metrics.json").write_text(text),
+                f"m/metrics.json: cannot be read: {told}; the model itself still works",
+            )
+            for text, told in (
+                ("[1]", "it holds no scores"),
+                ('{"test": {"y": {"mae": 1}}, "mean": {}}', "it holds no scores"),
+                ('{"mean": {"test": {"mae": "x"}}}', "a score is not a number"),
+            )
+        ),
+    ],
+)
+def test_records_that_cannot_be_shown(cli, model, tmp_path, spoil, message):
+    shutil.copytree(model, tmp_path / "m")
+    spoil(tmp_path / "m")
+    refused(cli, tmp_path, message, "info", "m")
+    assert cli("predict", "m", "--smiles", "C", "-q").code == 0, "the model works without"
+
+
+def test_a_config_without_permission(cli, model, tmp_path, monkeypatch):
+    shutil.copytree(model, tmp_path / "m")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refuse)
+        result = cli("info", "m")
+    assert result == (2, "", "error: m/config.json: cannot be read: Permission denied\n")
 
 
 def test_outputs_that_cannot_be_written(cli, model, tmp_path):

@@ -1,6 +1,7 @@
 """``molweave info``: what a folder of a model or an encoder holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,23 @@ def info(
     if json:
         print_json({"model": model, **found})
         return
-    print_fields({"model": model, **_overview(found)})
+    with _known(folder):
+        overview = _overview(found)
+    print_fields({"model": model, **overview})
     if found["scores"]:
         typer.echo()
         print_scores(found["scores"])
+
+
+@contextmanager
+def _known(folder: Path) -> Iterator[None]:
+    """Refuse a record that is not made as we make it; a model works without."""
+    from molweave.methods.spec import damaged
+
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(folder, error) from error
 
 
 def _show_encoder(name: str, folder: Path, json: bool) -> None:

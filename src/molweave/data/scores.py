@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -98,9 +99,25 @@ def read_scores(folder: Path) -> Scores:
         return {}
     try:
         found: Scores = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        _check_scores(found)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read: {error}; the model itself still works") from error
     return found
+
+
+def _check_scores(found: Any) -> None:
+    """Raise a `ValueError` unless this has the shape of what `score_parts` returns."""
+    try:
+        values = [
+            value
+            for name, part in found.items()
+            for scores in (*part.values(), found["mean"][name] if name != "mean" else {})
+            for value in scores.values()
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("it holds no scores") from error
+    if not all(value is None or isinstance(value, int | float) for value in values):
+        raise ValueError("a score is not a number")
 
 
 def _plain(value: float) -> float | None:

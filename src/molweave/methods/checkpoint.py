@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from molweave.data.targets import Task
+from molweave.chem.columns import check_unique
+from molweave.data.targets import KINDS, Task
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.config import replace_fields
@@ -37,7 +38,11 @@ class ModelSpec(Spec):
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
         """The inverse of `to_json`, see `Spec.from_json`."""
-        return super().from_json({**plain, "tasks": tuple(Task(**task) for task in plain["tasks"])})
+        tasks = tuple(Task(**task) for task in plain["tasks"])
+        check_unique([task.name for task in tasks], "tasks")
+        if unknown := [task.kind for task in tasks if task.kind not in KINDS]:
+            raise TypeError(f"the kind of task {unknown[0]!r} is unknown")
+        return super().from_json({**plain, "tasks": tasks})
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ def read_model(folder: Path) -> FittedModel:
     spec, tensors = read_network(folder, ModelSpec)
     try:
         members = tuple(build_member(spec) for _ in range(spec.members))
+        for member in members:
+            if member.method.modalities != spec.modality_names:
+                raise ValueError("modality_versions does not name the views of the network")
     except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:
         raise damaged(folder, error) from error
     try:

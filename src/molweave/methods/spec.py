@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from molweave.chem.conformers import ConformerSettings
 from molweave.chem.standardize import Standardizer
-from molweave.data.dataset import make_modalities
+from molweave.data.dataset import Featurizer, make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.folder import CHECKSUM, CONFIG, one_line, read_tensors
@@ -64,10 +64,13 @@ class Spec:
 
         Raises:
             TypeError, KeyError, AttributeError: a field is missing, unknown or of another type.
+            UserError: a setting of the conformers makes no sense.
         """
         for name in ("method_config", "modality_versions", "record"):
             if not isinstance(plain.get(name, {}), dict):
                 raise TypeError(f"{name} is not a table of values")
+        if not plain["modality_versions"]:
+            raise TypeError("modality_versions is empty")
         return cls(**{**plain, "conformers": ConformerSettings(**plain["conformers"])})
 
 
@@ -116,15 +119,16 @@ def _read(folder: Path, spec_type: type[SpecT]) -> tuple[SpecT, str]:
         if not isinstance(checksum, str):
             raise TypeError(f"{CHECKSUM} is not a text")
         spec = spec_type.from_json(plain)
-        _check_versions(spec, folder)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, UserError) as error:
         raise damaged(folder, error) from error
+    _check_versions(spec, folder)
     return spec, checksum
 
 
 def damaged(folder: Path, error: Exception) -> UserError:
     """The error for a config.json that makes no sense."""
-    return UserError(f"{folder / CONFIG} is damaged ({one_line(error)}); copy it again")
+    reason = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
+    return UserError(f"{folder / CONFIG} is damaged ({reason}); copy it again")
 
 
 def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
@@ -134,10 +138,15 @@ def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{folder} is not {wanted}: it has no {CONFIG}")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict):
+            raise TypeError("it is not a table of values")
         version = plain.pop("format_version")
         kind = plain.pop("kind", "model")
-        _ = KINDS[kind]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        if kind not in KINDS:
+            raise ValueError(f"the kind {kind!r} is unknown")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(folder, error) from error
     if version != FORMAT_VERSION:
         raise UserError(
@@ -148,12 +157,13 @@ def _read_config(folder: Path, wanted: str) -> tuple[str, dict[str, Any]]:
 
 
 def _check_versions(spec: Spec, folder: Path) -> None:
-    if spec.method not in METHODS:
+    if spec.method not in tuple(METHODS):
         raise UserError(f"{folder} needs the method {spec.method!r}; known: {', '.join(METHODS)}")
     try:
         views = make_modalities(spec.modality_names)
+        Featurizer(modalities=views, coordinates=spec.coordinates)
         standardizer = Standardizer(spec.standardizer.rsplit("-", 1)[0])
-    except UserError as error:
+    except (AttributeError, UserError) as error:
         raise damaged(folder, error) from error
     found = {view.name: view.version for view in views} | {"standardizer": standardizer.version}
     wanted = {**spec.modality_versions, "standardizer": spec.standardizer}
