@@ -230,6 +230,7 @@ def test_a_disk_that_is_full(model, tmp_path, words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert content(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -100,6 +100,7 @@ def save_folder(
     """
     fresh = folder.with_name(folder.name + ".new")
     old = folder.with_name(folder.name + ".old")
+    first = not exists(folder.parent)
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
@@ -114,6 +115,9 @@ def save_folder(
         fresh.replace(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        if first:
+            with suppress(OSError):
+                folder.parent.rmdir()
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot write the checkpoint {folder}: {reason}; make room or choose another place"
