@@ -1,10 +1,12 @@
-"""Names that are too long, folders that may not be entered: one line, code 2, nothing written."""
+"""Names that are too long or empty, closed folders, damage: one line, code 2, nothing written."""
 
 import errno
+import gzip
 import shlex
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fits import FLAGS
 from refusals import LABELS, content
@@ -74,6 +76,32 @@ def test_a_folder_that_may_not_be_entered(cli, place, monkeypatch, line):
     told = check_refused(cli, place, *line.format(model="closed/m", data="closed/a.csv").split())
     assert "closed/" in told
     assert told.endswith(": no permission to look into a folder on the way; choose another place\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("predict", "m", ""), "input"),
+        (("evaluate", "m", " "), "input"),
+        (("predict", "m", "a.csv", "-q", "-o", ""), "output"),
+    ],
+)
+def test_an_empty_name(cli, place, words, name):
+    told = check_refused(cli, place, *words)
+    assert told == f"error: the name of the {name} is empty; give a file\n"
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.parquet"])
+def test_damage_before_the_first_prediction_leaves_standard_output_empty(cli, place, name):
+    if name == "a.csv.gz":
+        text = "smiles\n" + "".join(f"{'C' * (number % 9 + 1)}O\n" for number in range(900))
+        data = gzip.compress(text.encode())[:-8]
+    else:
+        pd.DataFrame({"smiles": ["CCO"] * 900}).to_parquet(place / name, compression="gzip")
+        data = bytearray((place / name).read_bytes())
+        data[4:60] = bytes(56)
+    (place / name).write_bytes(data)
+    assert "damaged" in check_refused(cli, place, "predict", "m", name, "-q")
 
 
 @pytest.mark.parametrize("line", ["predict m {data}", "predict m a.csv -o {data} -q"])

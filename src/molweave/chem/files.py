@@ -100,11 +100,13 @@ def open_source(path: str | Path, format: str | None = None, *, has_header: bool
             text that starts with a SMILES is a SMILES file.
 
     Raises:
-        UserError: no such file, a folder, an empty file, an unknown suffix or format.
+        UserError: no name, no such file, a folder, an empty file, an unknown suffix or format.
     """
     if format is not None and format not in FORMATS.values():
         known = ", ".join(dict.fromkeys(FORMATS.values()))
         raise UserError(f"unknown input format {format!r}; use one of {known}")
+    if not str(path).strip():
+        raise UserError("the name of the input is empty; give a file")
     if str(path) == "-":
         stdin = cast("BufferedIOBase", sys.stdin.buffer)
         source = _spool(stdin, "standard input", format, has_header)

@@ -62,6 +62,8 @@ class TableWriter:
         self.columns = tuple(columns)
         check_unique(self.columns, str(path))
         self._name = str(path)
+        if not self._name.strip():
+            raise UserError("the name of the output is empty; give a file")
         self._exact = frozenset(self.columns.index(column) for column in exact)
         self._metadata = dict(metadata or {})
         self._types = dict(types or {})

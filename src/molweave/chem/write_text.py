@@ -50,7 +50,8 @@ class TextSink:
         self._stack = stack
         self._exact = exact
         self._writer = csv.writer(_ShortEnds(stream), delimiter=delimiter, lineterminator="\r\n")
-        self._writer.writerow(columns)
+        self._header = tuple(columns)
+        self._started = False
 
     @classmethod
     def on_stdout(cls, columns: Sequence[str], exact: frozenset[int]) -> Self:
@@ -84,6 +85,7 @@ class TextSink:
 
     def write(self, values: Sequence[object]) -> None:
         """Add a row."""
+        self._start()
         exact = self._exact
         self._writer.writerow(
             [
@@ -94,8 +96,15 @@ class TextSink:
 
     def close(self) -> None:
         """Flush, and close what was opened here."""
+        self._start()
         self._stream.flush()
         self._stack.close()
+
+    def _start(self) -> None:
+        """Write the header, once: nothing is on standard output before there is a row to follow."""
+        if not self._started:
+            self._writer.writerow(self._header)
+            self._started = True
 
     def abandon(self) -> None:
         """Close what was opened here."""

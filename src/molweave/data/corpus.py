@@ -42,6 +42,8 @@ def find_files(corpus: str | Path) -> tuple[Path, ...]:
     Raises:
         UserError: nothing is there, standard input, or a folder without tables of molecules.
     """
+    if not str(corpus).strip():
+        raise UserError("the name of the corpus is empty; give a file or a folder")
     if str(corpus) == "-":
         raise UserError("a corpus is a file or a folder: a pipe could not be read again to resume")
     path = Path(corpus)
