@@ -88,7 +88,7 @@ def read_model(folder: Path) -> FittedModel:
     try:
         members = tuple(build_member(spec) for _ in range(spec.members))
         for member in members:
-            if member.method.modalities != spec.modality_names:
+            if (*member.method.modalities, *member.method.predicts) != spec.modality_names:
                 raise ValueError("modality_versions does not name the views of the network")
     except (TypeError, ValueError, AttributeError, RuntimeError, UserError) as error:
         raise damaged(folder, error) from error

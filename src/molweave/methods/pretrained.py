@@ -37,8 +37,7 @@ class EncoderSpec(Spec):
     @property
     def placed(self) -> bool:
         """Whether a molecule of the pre-training had coordinates, as far as is recorded."""
-        sources = self.record.get("corpus", {}).get("coordinates", {"not recorded": 0})
-        return any(name != "none" for name in sources)
+        return set(self.record.get("corpus", {}).get("coordinates", ())) != {"none"}
 
     def configure(self, changes: Mapping[str, object]) -> Any:
         """The method's configuration for the use of this encoder.
