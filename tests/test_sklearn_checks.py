@@ -74,7 +74,9 @@ def check(model, *expected: str) -> None:
     assert sum(result["status"] == "passed" for result in results) > 40
 
 
-@pytest.mark.parametrize("kind", [NumbersClassifier, NumbersRegressor])
+@pytest.mark.parametrize(
+    "kind", [NumbersClassifier, pytest.param(NumbersRegressor, marks=pytest.mark.slow)]
+)
 def test_checks_of_classifier_and_regressor(kind):
     check(kind(**SMALL), "check_do_not_raise_errors_in_init_or_set_params")
 

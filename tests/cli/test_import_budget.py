@@ -66,6 +66,7 @@ def test_fit_loads_what_it_trains_and_reports_with(table, tmp_path):
     assert libraries_loaded_by(*arguments, "--method", "moleblend", *TINY) <= LEARNING
 
 
+@pytest.mark.slow
 def test_pretrain_loads_what_it_trains_and_reports_with(table, tmp_path):
     shards = tmp_path / "shards"
     arguments = ("prepare", table, "--out", shards, "--conformers", "none", "--quiet")

@@ -27,6 +27,7 @@ from molweave.training.pretrain_corpus import pretrain_corpus
 from molweave.training.pretrain_options import PretrainOptions
 
 RECIPE = {"epochs": 3, "batch_size": 6, "log_steps": 2, "valid_steps": 4, "valid_molecules": 6}
+AVERAGED = {"accumulate": 2, "average": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +95,15 @@ def test_every_method_learns_without_labels(shards, method):
     assert not result.method.training
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("training", [{}, {"accumulate": 2, "average": 0.9}], ids=str)
+@pytest.mark.parametrize(
+    ("method", "training"),
+    [
+        *((method, {}) for method in METHODS),
+        *(("dmmrl", AVERAGED), ("moleblend", AVERAGED)),
+        pytest.param("mmsa", AVERAGED, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_an_interrupted_run_goes_on_to_the_same_bits(shards, tmp_path, method, training):
     """Batch statistics, stored codes and the usage of anchors go on as well as the weights."""
     chosen = options(method, training={**training, "save_minutes": 0})
