@@ -128,6 +128,14 @@ def test_the_pace_counts_the_molecules_that_were_trained_on(shards, monkeypatch)
     assert (trainer.feed.drawn, trainer.feed.left_out) == (50, 20)
 
 
+def test_a_validation_without_any_molecule_ends_the_training_well(shards, monkeypatch):
+    """As when every held-out molecule has more than max_atoms heavy atoms."""
+    monkeypatch.setattr(Feed, "valid", lambda *_: iter(()))
+    last = run(shards, RECIPE)[1][-1]
+    assert (last["step"], last["valid_molecules"]) == (10, 0)
+    assert "valid_loss" not in last
+
+
 def test_molecules_that_are_left_out_are_told(shards):
     told: list[str] = []
 

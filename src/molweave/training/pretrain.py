@@ -249,7 +249,9 @@ class Pretrainer:
             for name, pair in means.items()
             if pair[1] and name not in self.unmeasured
         }
-        return scores | {"valid_molecules": float(means["loss"][1]) * self.fabric.world_size}
+        return scores | {
+            "valid_molecules": float(means.get("loss", empty)[1]) * self.fabric.world_size
+        }
 
     def _assess(self) -> dict[str, Tensor]:
         """Sum and count of every term and score over this process's held-out molecules."""
