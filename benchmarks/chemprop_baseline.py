@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from baselines import BaselineFit
+from timing import choose
 
 from molweave.chem.molecule import Molecule
 from molweave.data.splits import Split
@@ -113,17 +114,17 @@ def _read(path: Path, names: Sequence[str]) -> np.ndarray:
 
 def _run(command: Sequence[str], threads: int) -> float:
     """Run a command on the CPU; processor time with one thread, else wall time."""
-    used, started = _processor_seconds(), time.perf_counter()
+    started = _now()
     subprocess.run(
         [*command, "--smiles-columns", "smiles", "--accelerator", "cpu"],
         check=True,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": str(threads)},
     )
-    wall = time.perf_counter() - started
-    return _processor_seconds() - used if threads == 1 else wall
+    return choose(_now() - started, "cpu", threads)
 
 
-def _processor_seconds() -> float:
+def _now() -> np.ndarray:
+    """Wall time, and processor time of the programs that have ended, as `timing.now`."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return np.array([time.perf_counter(), usage.ru_utime + usage.ru_stime])

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from chemprop_baseline import VERSION
 from rows import append_row, key_of, read_rows
 from single import NETWORKS, Job, Outcome
 
@@ -29,12 +30,12 @@ from molweave.errors import UserError
 from molweave.version import versions
 
 HERE = Path(__file__).parent
-MODELS = ("forest", "boosting", "chemprop", *NETWORKS)
 BASELINE_LABELS = {
     "forest": "count ECFP4",
     "boosting": "count ECFP4 + RDKit 2D",
-    "chemprop": "2.3.1, defaults",
+    "chemprop": f"{VERSION}, defaults",
 }
+MODELS = (*BASELINE_LABELS, *NETWORKS)
 SPLITS = ("scaffold", "random0", "random1", "random2")
 
 Perform = Callable[[Job], Outcome]

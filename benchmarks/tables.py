@@ -40,14 +40,8 @@ TITLES = {
     "freesolv": "FreeSolv",
     "lipo": "Lipophilicity",
 }
-MODELS = {
-    "dmmrl": "DMMRL",
-    "moleblend": "MoleBLEND",
-    "mmsa": "MMSA",
-    "forest": "random forest",
-    "boosting": "LightGBM",
-    "chemprop": "chemprop",
-}
+BASELINES = {"forest": "random forest", "boosting": "LightGBM", "chemprop": "chemprop"}
+MODELS = {"dmmrl": "DMMRL", "moleblend": "MoleBLEND", "mmsa": "MMSA", **BASELINES}
 DIGITS = 3
 EMPTY = "–"
 NOTHING = "No results yet.\n"
@@ -289,11 +283,7 @@ def _measure_title(name: str) -> str:
 def _rank(row: Row) -> tuple[bool, int, str]:
     known = list(MODELS)
     method = row["method"]
-    return (
-        method in ("forest", "boosting", "chemprop"),
-        known.index(method) if method in known else 0,
-        str(row),
-    )
+    return method in BASELINES, known.index(method) if method in known else 0, str(row)
 
 
 def _metric_title(dataset: str) -> str:

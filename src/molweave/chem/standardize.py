@@ -73,9 +73,11 @@ def uncharge(mol: Chem.Mol) -> Chem.Mol:
 def _exceeds_octet(atom: Chem.Atom) -> bool:
     """Whether an anion has more than eight electrons: two per neighbour, and those in no bond."""
     charge = atom.GetFormalCharge()
+    if charge >= 0:
+        return False
     outer = Chem.GetPeriodicTable().GetNOuterElecs(atom.GetAtomicNum())
     free = max(outer - charge - atom.GetTotalValence(), 0)
-    return charge < 0 and 2 * atom.GetTotalDegree() + free > _OCTET
+    return 2 * atom.GetTotalDegree() + free > _OCTET
 
 
 @dataclass(frozen=True, kw_only=True)

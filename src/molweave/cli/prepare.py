@@ -136,7 +136,7 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
     lines += [f"  {count:,} coordinates: {name}" for name, count in manifest.coordinates.items()]
     lines += [
         f"  {counted(count, 'row')} of {name} are no molecules and exclude nothing"
-        for name, count in result.unusable.items()
+        for name, count in result.skipped.items()
     ]
     if manifest.unusable:
         lines.append(f"  {manifest.unusable:,} given coordinates do not fit their structure")

@@ -155,9 +155,9 @@ def _pace(done: int, total: int, seconds: float) -> str:
     """The rate so far, and the time left where the total is known."""
     rate = done / seconds if seconds > 0 else 0.0
     pace = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
-    return (
-        f"{pace}, {format_duration((total - done) / rate)} left" if rate and total > done else pace
-    )
+    if rate and total > done:
+        pace += f", {format_duration((total - done) / rate)} left"
+    return pace
 
 
 def _seconds_left(record: dict[str, float], steps: int) -> float:

@@ -33,10 +33,10 @@ class Excluded:
     has a metal, whose bonds InChI cuts.
 
     Attributes:
-        unusable: file name to the number of its rows that are no molecules and exclude nothing.
+        skipped: file name to the number of its rows that are no molecules and exclude nothing.
     """
 
-    unusable: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     _sources: dict[str, str] = field(default_factory=dict)
     _outlines: set[bytes] = field(default_factory=set)
 
@@ -65,7 +65,7 @@ def read_excluded(
 ) -> Excluded:
     """The molecules of some tables; the source is the file name.
 
-    A row that is no molecule excludes nothing; `Excluded.unusable` counts them by file.
+    A row that is no molecule excludes nothing; `Excluded.skipped` counts them by file.
 
     Args:
         files: the tables.
@@ -92,7 +92,7 @@ def read_excluded(
                 f"{path} excludes nothing: none of its {counted(rows, 'row')} is a molecule{first}"
             )
         if useless:
-            excluded.unusable[path.name] = useless
+            excluded.skipped[path.name] = useless
     return excluded
 
 

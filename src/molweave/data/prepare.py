@@ -76,14 +76,14 @@ class PrepareResult:
         manifest: of the complete folder.
         resumed: rows that an earlier run had done.
         seconds: wall time of this run.
-        unusable: excluded file to the number of its rows that are no molecules and excluded
+        skipped: excluded file to the number of its rows that are no molecules and excluded
             nothing; empty where nothing was left to do.
     """
 
     manifest: Manifest
     resumed: int
     seconds: float
-    unusable: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -147,7 +147,7 @@ def prepare(
             raise _nothing_left(corpus, folder)
         manifest = writer.finish()
     report.end()
-    return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.unusable)
+    return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.skipped)
 
 
 def _nothing_left(corpus: str | Path, folder: Path) -> UserError:

@@ -5,7 +5,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from molweave.errors import UserError
@@ -35,6 +35,12 @@ def replace_fields(config: ConfigT, values: Mapping[str, object], *, where: str)
             raise UserError(f"unknown option {name!r} of {where}; {hint}")
         checked[name] = _coerce(value, kinds[name], f"{where}.{name}")
     return dataclasses.replace(config, **checked)  # type: ignore[type-var]
+
+
+def check_one_of(name: str, value: str, options: Collection[str]) -> None:
+    """Raise a `UserError` unless the value of a field is one of the options."""
+    if value not in options:
+        raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
 
 
 def _coerce(value: object, kind: Any, where: str) -> Any:

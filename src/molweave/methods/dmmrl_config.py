@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
+from molweave.methods.config import check_one_of
 from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
@@ -92,8 +93,7 @@ class DMMRLConfig:
         if len(set(self.modalities)) < len(self.modalities):
             raise UserError(f"each modality once, please; found {', '.join(self.modalities)}")
         self._check_numbers()
-        if self.head not in HEADS:
-            raise UserError(f"head must be one of {', '.join(HEADS)}; found {self.head!r}")
+        check_one_of("head", self.head, HEADS)
         if self.fusion not in FUSIONS:
             raise UserError(f"fusion must be one of {', '.join(FUSIONS)}; found {self.fusion}")
         if self.orthogonality not in ORTHOGONALITY:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from molweave.chem.depict import IMAGE_SIZE
 from molweave.errors import UserError
+from molweave.methods.config import check_one_of
 from molweave.nn.fusion.hypergraph import HYPERGRAPHS
 from molweave.nn.heads import HEADS
 
@@ -135,10 +136,10 @@ class MMSAConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        _one_of("protocol", self.protocol, PROTOCOLS)
-        _one_of("head", self.head, HEADS)
-        _one_of("graph_encoder", self.graph_encoder, GRAPH_ENCODERS)
-        _one_of("hypergraph", self.hypergraph, HYPERGRAPHS)
+        check_one_of("protocol", self.protocol, PROTOCOLS)
+        check_one_of("head", self.head, HEADS)
+        check_one_of("graph_encoder", self.graph_encoder, GRAPH_ENCODERS)
+        check_one_of("hypergraph", self.hypergraph, HYPERGRAPHS)
         unknown = [name for name in self.views if name not in MMSA_MODALITIES]
         if unknown or not self.views:
             raise UserError(
@@ -237,11 +238,6 @@ def finetuned(fields: Mapping[str, object]) -> dict[str, object]:
     views = fields["views"]
     graph = isinstance(views, Sequence) and "graph" in views
     return {"protocol": "graph" if graph else "fused", "encoder_dropout": 0.5}
-
-
-def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
 
 
 _PAPER = MMSAConfig()

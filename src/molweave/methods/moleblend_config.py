@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
+from molweave.methods.config import check_one_of
 from molweave.nn.heads import HEADS
 
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -93,10 +94,8 @@ class MoleBLENDConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        if self.head not in HEADS:
-            raise UserError(f"head must be one of {', '.join(HEADS)}; found {self.head!r}")
-        if self.views not in VIEWS:
-            raise UserError(f"views must be one of {', '.join(VIEWS)}; found {self.views!r}")
+        check_one_of("head", self.head, HEADS)
+        check_one_of("views", self.views, VIEWS)
         self._check_numbers()
         self._check_probabilities()
 

@@ -20,6 +20,7 @@ from molweave.methods.config import replace_fields, to_plain
 from molweave.methods.folder import CONFIG, WEIGHTS, write_network
 from molweave.methods.property_model import Embedder
 from molweave.methods.spec import Spec, damaged, read_network
+from molweave.modalities import spatial
 from molweave.paths import exists
 from molweave.shapes import Tensor
 from molweave.wording import counted
@@ -87,12 +88,11 @@ class PretrainedEncoder:
         config = self.spec.configure(changes)
         method = METHODS[self.spec.method].method(config)
         self.load_into(method, to_plain(config))
-        views = make_modalities(method.modalities)
-        spatial = [view.name for view in views if view.needs_conformer]
-        if spatial and not self.spec.placed:
+        unseen = [] if self.spec.placed else spatial(method.modalities)
+        if unseen:
             raise UserError(
-                f"this encoder was pre-trained without coordinates and knows nothing of "
-                f"{', '.join(spatial)}; choose views of 2D alone, or pre-train it on a corpus with "
+                "this encoder was pre-trained without coordinates and knows nothing of "
+                f"{', '.join(unseen)}; choose views of 2D alone, or pre-train it on a corpus with "
                 "coordinates"
             )
         return method.eval()

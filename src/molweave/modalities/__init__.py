@@ -1,5 +1,7 @@
 """Views of a molecule; `MODALITIES` names those that a method can ask for."""
 
+from collections.abc import Iterable
+
 from molweave.modalities.base import AnyModality
 from molweave.modalities.descriptors import DescriptorsModality
 from molweave.modalities.geometry import GeometryModality
@@ -16,3 +18,8 @@ MODALITIES: dict[str, type[AnyModality]] = {
     "descriptors": DescriptorsModality,
     "relations": RelationsModality,
 }
+
+
+def spatial(names: Iterable[str]) -> list[str]:
+    """Those of the named views that are made from a conformer."""
+    return [name for name in names if MODALITIES[name].needs_conformer]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from molweave.errors import UserError
+from molweave.methods.config import check_one_of
 from molweave.metrics import resolve_metric
 
 SCHEDULES = ("cosine", "noam", "constant")
@@ -63,9 +64,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("precision", self.precision, PRECISIONS)
+        check_one_of("schedule", self.schedule, SCHEDULES)
+        check_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        check_one_of("precision", self.precision, PRECISIONS)
         if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0:
             raise UserError(
                 "training needs epochs >= 1, batch_size >= 2 and learning_rate > 0; found "
@@ -81,11 +82,6 @@ class TrainConfig:
             raise UserError(f"layer_decay must be above 0 and at most 1; found {self.layer_decay}")
         if not 0 <= self.average < 1:
             raise UserError(f"average must be at least 0 and below 1; found {self.average}")
-
-
-def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
 
 
 _PROBE = TrainConfig(epochs=100, batch_size=32)

@@ -14,7 +14,7 @@ from molweave.data.dataset import Featurizer
 from molweave.data.targets import check_kind
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
-from molweave.modalities import MODALITIES
+from molweave.modalities import spatial
 from molweave.training.config import TrainConfig
 from molweave.training.splitting import check_choice
 
@@ -127,13 +127,13 @@ def refuse_conformers(source: str, views: Sequence[str]) -> None:
     Raises:
         UserError: there is none and every view needs one, or they would be generated for nothing.
     """
-    spatial = [name for name in views if MODALITIES[name].needs_conformer]
-    if source == "none" and len(spatial) == len(views):
+    placed = spatial(views)
+    if source == "none" and len(placed) == len(views):
         raise UserError(
             f"conformers is 'none', which leaves no view: {', '.join(views)} needs 3D "
             "structures; take another view, or another source of conformers"
         )
-    if source == "generate" and not spatial:
+    if source == "generate" and not placed:
         raise UserError(
             f"conformers 'generate' does nothing: none of {', '.join(views)} needs 3D structures; "
             "leave it out"

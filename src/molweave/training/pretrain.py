@@ -184,7 +184,7 @@ class Pretrainer:
                 self.fabric.backward(terms["loss"] / len(batches))
             for name, value in terms.items():
                 self._add(name, value.detach().float() / len(batches))
-            self._add(_MOLECULES, torch.tensor(float(batch.size), device=self.fabric.device))
+            self._add(_MOLECULES, torch.full((), float(batch.size), device=self.fabric.device))
         if config.clip:
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=config.clip, error_if_nonfinite=False
@@ -198,12 +198,16 @@ class Pretrainer:
         sums = self.state.sums
         sums[name] = sums[name] + value if name in sums else value
 
+    def _shared_sums(self) -> dict[str, Tensor]:
+        """The sums of the terms, as means over all processes."""
+        return {name: self._mean(value) for name, value in self.state.sums.items()}
+
     def _record(self, on_record: OnRecord | None) -> None:
         """Add a line to the log, with a validation where one is due."""
         state, history = self.state, self.state.history
         last = history[-1] if history else {"step": 0.0, "seconds": 0.0}
         count = state.step - int(last["step"])
-        sums = {name: self._mean(value) for name, value in state.sums.items()}
+        sums = self._shared_sums()
         molecules = float(sums.pop(_MOLECULES)) * self.fabric.world_size
         terms = {
             name: float(value / count)
@@ -327,8 +331,7 @@ class Pretrainer:
         """
         if self.checkpoint is None:
             return
-        sums = {name: self._mean(value) for name, value in self.state.sums.items()}
-        self.state.sums = sums
+        self.state.sums = self._shared_sums()
         if not all(bool(torch.isfinite(value).all()) for value in self.method.parameters()):
             raise _diverged(self.state.step, "a weight")
         if self.fabric.global_rank:

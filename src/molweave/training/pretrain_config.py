@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from molweave.errors import UserError
+from molweave.methods.config import check_one_of
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
 
@@ -52,10 +53,7 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        if self.precision not in PRECISIONS:
-            raise UserError(
-                f"precision must be one of {', '.join(PRECISIONS)}; found {self.precision!r}"
-            )
+        check_one_of("precision", self.precision, PRECISIONS)
         for name in ("epochs", "accumulate", "max_atoms", "log_steps", "valid_steps"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1; found {getattr(self, name)}")

@@ -19,6 +19,7 @@ from molweave.events import Events
 from molweave.methods.base import Method
 from molweave.methods.config import to_plain
 from molweave.methods.pretrained import EncoderSpec, find_encoder, read_encoder
+from molweave.modalities import spatial
 from molweave.training.finetune import choose_precision
 from molweave.training.pretrain import Pretrainer, Pretraining
 from molweave.training.pretrain_options import PretrainOptions
@@ -164,11 +165,10 @@ def _describe(corpus: ShardedCorpus, method: Method, trainer: Pretrainer) -> lis
         f"{method.name}: {parameters:,} parameters, {trainer.steps:,} steps of "
         f"{trainer.config.batch_size} molecules",
     ]
-    modalities = make_modalities(method.modalities)
-    spatial = [modality.name for modality in modalities if modality.needs_conformer]
-    if spatial and not corpus.placed:
+    unseen = [] if corpus.placed else spatial(method.modalities)
+    if unseen:
         lines.append(
-            f"the corpus has no coordinates: {', '.join(spatial)} is missing for every molecule, "
+            f"the corpus has no coordinates: {', '.join(unseen)} is missing for every molecule, "
             "and the network learns from 2D alone"
         )
     return lines

@@ -18,6 +18,9 @@ from molweave.errors import UserError
 from molweave.paths import exists
 from molweave.shapes import Tensor
 
+KINDS = {"fit": "member-*", "pre-training": "encoder*"}
+"""The runs that leave checkpoints, and the names of the states in a folder of theirs."""
+
 
 @dataclass
 class TrainState:
@@ -145,10 +148,6 @@ def load_folder(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tenso
             f"the checkpoint {folder} is damaged ({error}); start afresh with --overwrite"
         ) from error
     return plain, tensors
-
-
-KINDS = {"fit": "member-*", "pre-training": "encoder*"}
-"""The runs that leave checkpoints, and the names of the states in a folder of theirs."""
 
 
 def checkpoint_of(out: Path) -> Path:
