@@ -35,7 +35,7 @@ from molweave.metrics import evaluate
 from molweave.modalities import MODALITIES
 from molweave.nn.fusion.variational import Branch
 
-ALL = ("sequence", "graph", "geometry", "descriptors")
+ALL = ("sequence", "graph", "geometry", "descriptors", "fingerprint")
 
 
 @dataclass(frozen=True)

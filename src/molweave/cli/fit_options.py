@@ -30,7 +30,8 @@ Preset = Annotated[
     option(
         "--preset",
         MODEL,
-        "auto, small, paper; dmmrl: hybrid, robust (with descriptors); moleblend: base.",
+        "auto, small, paper; dmmrl: hybrid, robust (with descriptors), flat (no conformers); "
+        "moleblend: base.",
         "NAME",
         "auto",
     ),
@@ -59,8 +60,8 @@ Modalities = Annotated[
     option(
         "--modalities",
         MODEL,
-        "Views to use, separated by commas: sequence, graph, geometry, descriptors; mmsa: image, "
-        "graph, geometry.",
+        "Views to use, separated by commas: sequence, graph, geometry, descriptors, fingerprint; "
+        "mmsa: image, graph, geometry.",
         "NAMES",
         "the preset's",
     ),

@@ -15,7 +15,7 @@ from torch import nn
 from molweave.data.batch import Batch
 from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.dmmrl_config import DMMRLConfig
-from molweave.modalities import descriptors, geometry, graph, sequence
+from molweave.modalities import descriptors, fingerprint, geometry, graph, sequence
 from molweave.nn.encoders.cmpnn import CMPNN
 from molweave.nn.encoders.geognn import GeoGNN
 from molweave.nn.encoders.perceptron import Perceptron
@@ -64,11 +64,16 @@ def _descriptors(config: DMMRLConfig) -> nn.Module:
     return Perceptron(inputs=descriptors.WIDTH, width=config.width, dropout=config.encoder_dropout)
 
 
+def _fingerprint(config: DMMRLConfig) -> nn.Module:
+    return Perceptron(inputs=fingerprint.WIDTH, width=config.width, dropout=config.encoder_dropout)
+
+
 ENCODERS: dict[str, Callable[[DMMRLConfig], nn.Module]] = {
     "sequence": _sequence,
     "graph": _graph,
     "geometry": _geometry,
     "descriptors": _descriptors,
+    "fingerprint": _fingerprint,
 }
 
 

@@ -8,7 +8,7 @@ from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 
-DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors")
+DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors", "fingerprint")
 """The views that DMMRL has an encoder for; the paper uses the first three."""
 
 _COUNTS = (
@@ -146,11 +146,19 @@ _SMALL = DMMRLConfig(
     modality_dropout=0.1,
 )
 
+_HYBRID = replace(_SMALL, modalities=("sequence", "graph", "geometry", "descriptors"))
+
 DMMRL_PRESETS: dict[str, DMMRLConfig] = {
     "paper": DMMRLConfig(),
     "small": _SMALL,
-    "hybrid": replace(_SMALL, modalities=DMMRL_MODALITIES),
-    "robust": replace(
-        _SMALL, modalities=DMMRL_MODALITIES, encoder_dropout=0.3, dropout=0.5, kl=1.0
+    "hybrid": _HYBRID,
+    "robust": replace(_HYBRID, encoder_dropout=0.3, dropout=0.5, kl=1.0),
+    "flat": replace(
+        _SMALL,
+        modalities=("graph", "descriptors", "fingerprint"),
+        hidden=256,
+        shared=128,
+        private=128,
+        dropout=0.0,
     ),
 }

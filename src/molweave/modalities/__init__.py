@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from molweave.modalities.base import AnyModality
 from molweave.modalities.descriptors import DescriptorsModality
+from molweave.modalities.fingerprint import FingerprintModality
 from molweave.modalities.geometry import GeometryModality
 from molweave.modalities.graph import GraphModality
 from molweave.modalities.image import ImageModality
@@ -16,6 +17,7 @@ MODALITIES: dict[str, type[AnyModality]] = {
     "geometry": GeometryModality,
     "image": ImageModality,
     "descriptors": DescriptorsModality,
+    "fingerprint": FingerprintModality,
     "relations": RelationsModality,
 }
 
