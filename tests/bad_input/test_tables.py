@@ -17,6 +17,7 @@ from refusals import LABELS, TABLE, Result, content, refused
 
 from molweave import Predictor
 from molweave.chem.diagnose import generalize
+from molweave.methods.dmmrl_config import DMMRL_MODALITIES
 
 UNREADABLE: Mapping[str, tuple[str, bytes, str]] = {
     "empty": ("a.csv", b"", "a.csv: the input is empty"),
@@ -263,8 +264,7 @@ def test_bad_molecules_do_not_change_a_fit(cli, tmp_path):
 
 def test_odd_molecules_are_predicted_from_every_view(odd_smiles, tmp_path):
     """Salts, ions, single atoms, a peptide of 1,000 atoms, metals, stereo of every kind."""
-    views = ("sequence", "graph", "geometry", "descriptors")
-    model = untrained(tmp_path / "m", modalities=views, coordinates="generate")
+    model = untrained(tmp_path / "m", modalities=DMMRL_MODALITIES, coordinates="generate")
     found = model.predict(list(odd_smiles.values()), details=True).set_axis(list(odd_smiles))
     refused = found[found["error"].notna()]
     assert refused["error"].to_dict() == {

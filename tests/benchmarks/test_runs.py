@@ -25,7 +25,7 @@ import rows
 import single
 import tables
 
-SMALL = {name: str(value) for name, value in SIZES["dmmrl"].items()}
+SMALL = {name: str(value) for name, value in SIZES["dmmrl"].items() if name != "geometry_layers"}
 PARTS = ["train"] * 8 + ["valid", "test"]
 
 

@@ -30,12 +30,11 @@ from molweave.data.dataset import make_modalities
 from molweave.methods import METHODS
 from molweave.methods.checkpoint import FittedModel, ModelSpec, read_model, write_model
 from molweave.methods.config import to_plain
+from molweave.methods.dmmrl_config import DMMRL_MODALITIES as ALL
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import evaluate
 from molweave.modalities import MODALITIES
 from molweave.nn.fusion.variational import Branch
-
-ALL = ("sequence", "graph", "geometry", "descriptors", "fingerprint")
 
 
 @dataclass(frozen=True)

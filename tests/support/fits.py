@@ -37,13 +37,18 @@ TINY = MappingProxyType(
         "hidden": 16,
         "shared": 8,
         "private": 8,
-        "rounds": 2,
-        "geometry_layers": 1,
         "heads": 2,
-        "feed_forward": 16,
     }
 )
-"""What makes DMMRL small."""
+"""What makes DMMRL small, whatever its views."""
+
+_OF_ENCODERS = {
+    "recurrent_layers": 1,
+    "attention_layers": 1,
+    "feed_forward": 16,
+    "rounds": 2,
+    "geometry_layers": 1,
+}
 
 SPLIT = "random:60/20/20"
 """Gives both classes of `ROWS` to every part."""
@@ -129,7 +134,7 @@ def untrained(
     tasks: tuple[Task, ...] = TASKS,
 ) -> Predictor:
     """A model with random weights, written to ``folder`` without a report and loaded from there."""
-    config = replace(DMMRLConfig(), modalities=modalities, **{**TINY, "shared": 32})
+    config = replace(DMMRLConfig(), modalities=modalities, **{**TINY, **_OF_ENCODERS, "shared": 32})
     spec = ModelSpec(
         method="dmmrl",
         preset="paper",

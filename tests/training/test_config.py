@@ -45,6 +45,10 @@ def test_values_that_make_no_sense(changes, message):
         ),
         ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
         ({"training": {"epoch": 2}}, "did you mean epochs"),
+        (
+            {"preset": "flat", "method_options": {"geometry_layers": 5}},
+            "geometry_layers does nothing with modalities=graph,descriptors,fingerprint",
+        ),
         ({"method": "moleblend", "method_options": {"spd": 2}}, "spd does nothing with views=2d"),
         (
             {"method": "mmsa", "method_options": {"protocol": "fused", "contrast": 1}},

@@ -203,6 +203,16 @@ def test_a_modality_that_no_molecule_has():
 
 
 @pytest.mark.usefixtures("only_long_chains_have_conformers")
+def test_flat_needs_no_conformers():
+    flat = {"preset": "flat", "modalities": None, "method_options": {"width": 16}}
+    found = fit("carbons", **flat).predict(["CCO", "C" * 12], details=True)
+    assert found["missing"].isna().all()
+    assert (found[["weight_graph", "weight_descriptors", "weight_fingerprint"]] > 0).all(axis=None)
+    with pytest.raises(UserError, match="conformers"):
+        fit("carbons", **flat, conformers="generate")
+
+
+@pytest.mark.usefixtures("only_long_chains_have_conformers")
 def test_a_missing_view_is_a_mask_in_training_too():
     model = fit("carbons", modalities=("graph", "geometry"))
     assert sum(model.info()["record"]["split"]["sizes"].values()) == 40

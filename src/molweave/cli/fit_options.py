@@ -30,8 +30,8 @@ Preset = Annotated[
     option(
         "--preset",
         MODEL,
-        "auto, small, paper; dmmrl: hybrid, robust (with descriptors), flat (no conformers); "
-        "moleblend: base.",
+        "auto, small, paper; moleblend: base; dmmrl: hybrid, robust (with descriptors), flat (with "
+        "fingerprint, no conformers).",
         "NAME",
         "auto",
     ),

@@ -16,7 +16,14 @@ Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="FOLDER", help="Encoder folder to write.")
 ]
 Preset = Annotated[
-    str | None, option("--preset", MODEL, "Sizes: small, base, paper.", "NAME", "small")
+    str | None,
+    option(
+        "--preset",
+        MODEL,
+        "Sizes: small, paper; moleblend: base; dmmrl: hybrid, robust, flat.",
+        "NAME",
+        "small",
+    ),
 ]
 From = Annotated[
     str | None,

@@ -21,6 +21,12 @@ _COUNTS = (
 )
 _SIZES = ("width", "hidden", "shared", "private")
 _WEIGHTS = ("kl", "mmd", "align", "orth", "rec")
+_OF_VIEW = {
+    "sequence": ("recurrent_layers", "attention_layers", "feed_forward"),
+    "graph": ("rounds",),
+    "geometry": ("geometry_layers",),
+}
+"""Fields that only the encoder of one view reads; `width` has to suit ``heads`` without it, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +100,8 @@ class DMMRLConfig:
             raise UserError(f"each modality once, please; found {', '.join(self.modalities)}")
         self._check_numbers()
         check_one_of("head", self.head, HEADS)
-        if self.fusion not in FUSIONS:
-            raise UserError(f"fusion must be one of {', '.join(FUSIONS)}; found {self.fusion}")
-        if self.orthogonality not in ORTHOGONALITY:
-            raise UserError(
-                f"orthogonality must be one of {', '.join(ORTHOGONALITY)}; "
-                f"found {self.orthogonality}"
-            )
+        check_one_of("fusion", self.fusion, FUSIONS)
+        check_one_of("orthogonality", self.orthogonality, ORTHOGONALITY)
         if self.orthogonality == "cosine" and self.shared != self.private:
             raise UserError(
                 f"orthogonality=cosine needs shared and private codes of one size, "
@@ -109,8 +110,10 @@ class DMMRLConfig:
 
     @property
     def idle(self) -> dict[str, str]:
-        """Fields that change nothing, and why: here, all change something."""
-        return {}
+        """Fields that change nothing, and why: those of encoders of other views."""
+        why = f"modalities={','.join(self.modalities)}"
+        others = [names for view, names in _OF_VIEW.items() if view not in self.modalities]
+        return {name: why for names in others for name in names}
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):

@@ -1,4 +1,4 @@
-"""Encoder of a fixed-length vector of descriptors."""
+"""Encoder of a fixed-length vector, such as descriptors or a fingerprint."""
 
 from typing import Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ class VectorInput(Protocol):
 
     @property
     def values(self) -> Float[Tensor, "N F"]:
-        """Normalised descriptors."""
+        """One row of F numbers per molecule, each of the order of one."""
 
 
 class Perceptron(nn.Module):
