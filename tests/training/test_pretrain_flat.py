@@ -3,7 +3,7 @@
 import corpora
 
 from molweave.events import Events
-from molweave.training.pretrain import pretrain_corpus
+from molweave.training.pretrain_corpus import pretrain_corpus
 from molweave.training.pretrain_options import PretrainOptions
 
 
