@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import SIZES
+from fits import TINY
 
 from molweave.errors import UserError
 from molweave.predictor import Predictor
@@ -22,7 +22,7 @@ import ablations
 import probes
 import tables
 
-SMALL = {name: str(value) for name, value in SIZES["dmmrl"].items()}
+SMALL = {name: str(value) for name, value in TINY.items()}
 PLACES = "--data DATA --splits SPLITS --threads 1"
 
 

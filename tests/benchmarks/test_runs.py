@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import SIZES
+from fits import TINY
 
 from molweave.data.moleculenet import BenchmarkSet
 from molweave.errors import UserError
@@ -25,7 +25,7 @@ import rows
 import single
 import tables
 
-SMALL = {name: str(value) for name, value in SIZES["dmmrl"].items() if name != "geometry_layers"}
+SMALL = {name: str(value) for name, value in TINY.items()}
 PARTS = ["train"] * 8 + ["valid", "test"]
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fits import TINY
 from rdkit import Chem
 from tiny import (
     DRUGLIKE,
-    SIZES,
     TASKS,
     labels,
     make_batch,
@@ -210,7 +210,7 @@ def fit(values: np.ndarray, part: np.ndarray = PARTS, kind: str = "classificatio
     options = FitOptions(
         preset="paper",
         modalities=("graph", "descriptors"),
-        method_options=SIZES["dmmrl"],
+        method_options=dict(TINY),
         training={"epochs": 3, "batch_size": 8, "precision": "32-true", "learning_rate": 3e-3},
         kinds=kind,
         split="column:part",
