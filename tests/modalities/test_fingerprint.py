@@ -11,11 +11,9 @@ from molweave.modalities.fingerprint import RADIUS, WIDTH, FingerprintModality
 
 def test_part_counts_every_environment(odd_smiles) -> None:
     modality = FingerprintModality()
-    read = [
-        Standardizer()(Record(0, (smiles,), smiles))
-        for smiles in ("CCO", "CC(=O)Oc1ccccc1C(=O)O", "C" * 40, *odd_smiles.values())
-    ]
-    molecules = [found for found in read if isinstance(found, Molecule)]
+    read, texts = Standardizer(), ("CCO", "CC(=O)Oc1ccccc1C(=O)O", "C" * 40, *odd_smiles.values())
+    found = [read(Record(0, (smiles,), smiles)) for smiles in texts]
+    molecules = [molecule for molecule in found if isinstance(molecule, Molecule)]
     part = modality.collate([modality.featurize(molecule, None) for molecule in molecules])
     assert part.num_molecules == len(molecules) > 10
     assert part.values.shape == (len(molecules), WIDTH)

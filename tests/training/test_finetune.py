@@ -7,6 +7,7 @@ import pytest
 import torch
 from fits import SPLIT, fake_clock, frame, options
 from sklearn.metrics import log_loss, mean_squared_error, roc_auc_score, root_mean_squared_error
+from told import Told
 
 from molweave.chem.read import table_from_frame
 from molweave.data.targets import Task
@@ -27,16 +28,6 @@ def fit(*targets: str, table=None, events=None, **changes) -> FitResult:
     table = table_from_frame(frame() if table is None else table)
     settings = FitOptions(**options(**{"split": SPLIT, **changes}))
     return fit_table(table, targets or ("alcohol",), settings, events=events)
-
-
-class Told(Events):
-    """Keeps the messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def valid_part(result: FitResult) -> tuple[np.ndarray, np.ndarray]:

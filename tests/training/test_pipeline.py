@@ -10,13 +10,13 @@ import torch
 from fits import SPLIT, TINY, frame, options, same_weights, weights
 from rdkit import Chem
 from sklearn.metrics import roc_auc_score
+from told import Told
 
 from molweave import Predictor, UserError
 from molweave.chem.conformers import Conformer
 from molweave.chem.read import table_from_frame
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
-from molweave.events import Events
 from molweave.training.table import read_training_table
 from molweave.wording import describe_unfit
 
@@ -64,21 +64,16 @@ def test_a_fit_takes_the_coordinates_of_a_table(source):
     atoms = [Chem.MolFromSmiles(text).GetNumAtoms() for text in table["smiles"]]
     table["coordinates"] = [places[:count] for count in atoms]
     table.at[3, "coordinates"] = places[: atoms[3] + 1]
-    told: list[str] = []
-
-    class Remember(Events):
-        def message(self, text):
-            told.append(text)
-
+    told = Told()
     views = ("graph", "geometry")
-    model = fit(table=table, events=Remember(), modalities=views, conformers=source, workers=1)
+    model = fit(table=table, events=told, modalities=views, conformers=source, workers=1)
     taken = [molecule.coordinates for molecule in model._result.data.molecules]
     assert [len(item) if item is not None else None for item in taken[:5]] == [
         *atoms[:3],
         None,
         atoms[4],
     ]
-    assert (describe_unfit(1) in told) == (source == "input")
+    assert (describe_unfit(1) in told.lines) == (source == "input")
     digest = model.info()["record"]["data"]["coordinates_sha256"]
     assert (digest is not None) == (source == "input")
 
@@ -127,15 +122,10 @@ def test_the_digest_of_the_data_follows_molecules_and_labels_only():
 
 
 def test_what_is_recorded():
-    told = []
-
-    class Remember(Events):
-        def message(self, text):
-            told.append(text)
-
+    told = Told()
     table = frame()
     table.loc[[3, 8], "smiles"] = ["CC(C)(C)(C)C", "CCC(C)(C)(C)C"]
-    model = fit("alcohol", "carbons", table=table, seed=4, events=Remember())
+    model = fit("alcohol", "carbons", table=table, seed=4, events=told)
     record = model.info()["record"]
     assert record["data"]["rows"] == 40
     assert record["data"]["molecules"] == 38
@@ -145,9 +135,9 @@ def test_what_is_recorded():
     assert sum(record["split"]["sizes"].values()) == 38
     assert record["training"]["epochs"] == 2
     assert record["versions"]["torch"] == torch.__version__
-    assert "DataFrame: 40 rows, 38 usable molecules" in told
-    assert "alcohol: classification, carbons: regression; dmmrl, preset hybrid" in told
-    assert any(text.startswith("split random: sizes: train 22") for text in told)
+    assert "DataFrame: 40 rows, 38 usable molecules" in told.lines
+    assert "alcohol: classification, carbons: regression; dmmrl, preset hybrid" in told.lines
+    assert any(text.startswith("split random: sizes: train 22") for text in told.lines)
 
 
 @pytest.mark.parametrize(("kinds", "told"), [(None, True), ("regression", False)])
@@ -174,19 +164,14 @@ def only_long_chains_have_conformers(monkeypatch):
 
 @pytest.mark.usefixtures("only_long_chains_have_conformers")
 def test_molecules_without_any_view_are_left_out():
-    told = []
-
-    class Remember(Events):
-        def message(self, text):
-            told.append(text)
-
-    model = fit("carbons", modalities=("geometry",), events=Remember())
+    told = Told()
+    model = fit("carbons", modalities=("geometry",), events=told)
     lengths = frame()["smiles"].str.count("[CNO]") + frame()["smiles"].str.count("[cn]")
     short = (lengths <= 6).to_numpy()
     sizes = model.info()["record"]["split"]["sizes"]
     assert sum(sizes.values()) == 40 - short.sum()
     note = f"{short.sum()} molecules left out, without any view"
-    assert note in told
+    assert note in told.lines
     assert note in model.info()["record"]["split"]["notes"]
     found = model.predict(frame()["smiles"].tolist())
     assert (

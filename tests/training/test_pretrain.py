@@ -9,6 +9,7 @@ import pytest
 import torch
 from fits import fake_clock
 from tiny import SIZES
+from told import Told
 
 from molweave import UserError
 from molweave.data import feed as feed_module
@@ -308,19 +309,24 @@ def test_a_device_that_is_not_there_is_refused(shards, tmp_path, device):
 def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):
     monkeypatch.setattr(corpora, "made_up", lambda name: None)
     corpora.write_corpus(tmp_path / "flat", (8, 8), valid=2)
-    told: list[str] = []
-
-    class Listen(Events):
-        def message(self, text):
-            told.append(text)
-
-    result = pretrain_corpus(tmp_path / "flat", options(), events=Listen())
-    assert any("the corpus has no coordinates" in text for text in told)
+    told = Told()
+    result = pretrain_corpus(tmp_path / "flat", options(), events=told)
+    assert any("the corpus has no coordinates" in text for text in told.lines)
     last = result.training.history[-1]
     told_of = {name.removeprefix("valid_") for record in result.training.history for name in record}
     assert not told_of & {"distance", "denoise", "distance_hidden", "distance_visible"}
     assert last["spd"] > 0
     assert last["valid_spd"] > 0
+
+
+def test_flat_is_pretrained_without_coordinates(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "made_up", lambda name: None)
+    corpora.write_corpus(tmp_path / "shards", (9,), valid=3)
+    told = Told()
+    chosen = options("dmmrl", preset="flat", method_options={"width": 16})
+    result = pretrain_corpus(tmp_path / "shards", chosen, events=told)
+    assert result.method.modalities == ("graph", "descriptors", "fingerprint")
+    assert not any("coordinates" in text for text in told.lines)
 
 
 def test_a_corpus_without_a_validation_part(tmp_path):
@@ -354,17 +360,12 @@ def test_an_objective_that_the_encoder_does_not_know_starts_afresh(shards, tmp_p
     given = {"method": "moleblend", "device": "cpu", "training": RECIPE}
     sizes = SIZES["moleblend"]
     pretrain(shards, tmp_path / "first", **given, method_options={**sizes, "atoms": 0.0})
-    told = []
-
-    class Listen(Events):
-        def message(self, text):
-            told.append(text)
-
+    told = Told()
     first = str(tmp_path / "first")
-    wider = {**given, "method_options": sizes, "pretrained": first, "events": Listen()}
+    wider = {**given, "method_options": sizes, "pretrained": first, "events": told}
     second = pretrain(shards, tmp_path / "second", **wider)
     assert "valid_atoms" in second.record["valid"]
-    assert [text for text in told if "without recovery.heads.atoms" in text]
+    assert [text for text in told.lines if "without recovery.heads.atoms" in text]
 
 
 def test_weights_that_are_no_numbers_do_not_replace_a_checkpoint(shards, tmp_path):

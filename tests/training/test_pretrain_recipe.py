@@ -9,10 +9,10 @@ import pytest
 import torch
 from fits import fake_clock
 from tiny import SIZES
+from told import Told
 
 from molweave.data.feed import Feed
 from molweave.data.shards import ShardedCorpus
-from molweave.events import Events
 from molweave.methods.base import Assessment, Encoding, Method, Term
 from molweave.training import pretrain as pretrain_module
 from molweave.training.finetune import make_fabric
@@ -137,12 +137,7 @@ def test_a_validation_without_any_molecule_ends_the_training_well(shards, monkey
 
 
 def test_molecules_that_are_left_out_are_told(shards):
-    told: list[str] = []
-
-    class Listen(Events):
-        def message(self, text):
-            told.append(text)
-
+    told = Told()
     training = {"epochs": 1, "batch_size": 5, "valid_molecules": 6, "max_atoms": 15}
     chosen = PretrainOptions(
         method="moleblend",
@@ -150,8 +145,8 @@ def test_molecules_that_are_left_out_are_told(shards):
         training=training,
         device="cpu",
     )
-    pretrain_corpus(shards, chosen, events=Listen())
-    assert told[-1] == (
+    pretrain_corpus(shards, chosen, events=told)
+    assert told.lines[-1] == (
         "10 of 25 molecules drawn have more than 15 heavy atoms and were left out (max_atoms)"
     )
     recipe = replace(RECIPE, max_atoms=15, valid_molecules=5)

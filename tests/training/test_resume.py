@@ -14,6 +14,7 @@ import torch
 from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
 from lightning_fabric.plugins.precision import Precision
 from rdkit import Chem
+from told import Told
 
 from molweave import Predictor, UserError
 from molweave.chem.read import table_from_frame
@@ -173,16 +174,6 @@ def test_more_time_is_not_another_setting(tmp_path):
 
 def test_resume_where_nothing_was_begun_is_a_plain_fit(tmp_path):
     assert same_weights(fit(tmp_path / "none", resume=True).model, fit().model)
-
-
-class Told(Events):
-    """Keeps the messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def message(self, text):
-        self.lines.append(text)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from molweave.errors import UserError
@@ -41,6 +41,11 @@ def check_one_of(name: str, value: str, options: Collection[str]) -> None:
     """Raise a `UserError` unless the value of a field is one of the options."""
     if value not in options:
         raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
+
+
+def of_other_views(fields: Mapping[str, Iterable[str]], views: Collection[str]) -> list[str]:
+    """The fields, given by the view that they are about, of the views that are not there."""
+    return [name for view, names in fields.items() if view not in views for name in names]
 
 
 def _coerce(value: object, kind: Any, where: str) -> Any:

@@ -7,6 +7,7 @@ docs/methods/dmmrl.md, which also lists where this implementation corrects the r
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -60,20 +61,16 @@ def _geometry(config: DMMRLConfig) -> nn.Module:
     )
 
 
-def _descriptors(config: DMMRLConfig) -> nn.Module:
-    return Perceptron(inputs=descriptors.WIDTH, width=config.width, dropout=config.encoder_dropout)
-
-
-def _fingerprint(config: DMMRLConfig) -> nn.Module:
-    return Perceptron(inputs=fingerprint.WIDTH, width=config.width, dropout=config.encoder_dropout)
+def _vector(inputs: int, config: DMMRLConfig) -> nn.Module:
+    return Perceptron(inputs=inputs, width=config.width, dropout=config.encoder_dropout)
 
 
 ENCODERS: dict[str, Callable[[DMMRLConfig], nn.Module]] = {
     "sequence": _sequence,
     "graph": _graph,
     "geometry": _geometry,
-    "descriptors": _descriptors,
-    "fingerprint": _fingerprint,
+    "descriptors": partial(_vector, descriptors.WIDTH),
+    "fingerprint": partial(_vector, fingerprint.WIDTH),
 }
 
 

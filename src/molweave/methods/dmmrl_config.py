@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of
+from molweave.methods.config import check_one_of, of_other_views
 from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
@@ -112,8 +112,7 @@ class DMMRLConfig:
     def idle(self) -> dict[str, str]:
         """Fields that change nothing, and why: those of encoders of other views."""
         why = f"modalities={','.join(self.modalities)}"
-        others = [names for view, names in _OF_VIEW.items() if view not in self.modalities]
-        return {name: why for names in others for name in names}
+        return dict.fromkeys(of_other_views(_OF_VIEW, self.modalities), why)
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from molweave.chem.depict import IMAGE_SIZE
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of
+from molweave.methods.config import check_one_of, of_other_views
 from molweave.nn.fusion.hypergraph import HYPERGRAPHS
 from molweave.nn.heads import HEADS
 
@@ -197,7 +197,7 @@ class MMSAConfig:
     def _of_other_views(self) -> list[str]:
         """The fields of encoders and losses that the chosen views have no use for."""
         views = self.modalities
-        names = [name for view, some in _OF_VIEW.items() if view not in views for name in some]
+        names = of_other_views(_OF_VIEW, views)
         return names + (["contrast", "cross"] if len(views) == 1 else [])
 
     def _check_numbers(self) -> None:

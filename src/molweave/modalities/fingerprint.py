@@ -52,10 +52,9 @@ class FingerprintModality(Modality[FingerprintSample]):
 
     def featurize(self, molecule: Molecule, conformer: Conformer | None) -> FingerprintSample:
         """Count the environments; never missing."""
-        counts = _generator.GetCountFingerprint(molecule.mol).GetNonzeroElements()
-        positions = np.array(sorted(counts), dtype=np.int64)
-        found = np.array([counts[int(position)] for position in positions], dtype=np.float32)
-        return FingerprintSample(positions, np.log1p(found))
+        counts = _generator.GetCountFingerprintAsNumPy(molecule.mol)
+        positions = np.flatnonzero(counts)
+        return FingerprintSample(positions, np.log1p(counts[positions].astype(np.float32)))
 
     def collate(self, samples: Sequence[FingerprintSample]) -> FingerprintPart:
         """Unfold every molecule into a row of its own."""
