@@ -47,7 +47,7 @@ class FitOptions:
         preset: a preset of the method. ``auto`` is ``small``; with method ``auto`` it is what did
             best on the benchmarks' validation parts: ``robust`` for one or two classification
             tasks, else ``hybrid`` (with 27 tasks the bottleneck of ``robust`` loses them;
-            ``flat`` did better there, but was tried on no other set of many tasks).
+            ``flat`` did better there, but not on the 12 of Tox21).
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
