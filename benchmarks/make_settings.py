@@ -27,7 +27,8 @@ INTRODUCTION = """\
 
 What `--train NAME=VALUE` and `--set NAME=VALUE` take, of `molweave fit` and `molweave pretrain`
 (`--set` also of `molweave embed` with an encoder). Both are repeatable. In a file for `--config`
-they are the tables `[train]` and `[set]`, in Python `training={...}` and `method_options={...}`.
+they are the tables `[train]` and `[set]`, over which the command line wins one setting at a time;
+in Python `training={...}` and `method_options={...}`.
 
 A list is written with commas (`--set views=graph,geometry`), a switch as `true` or `false`.
 Frequent ones have an option of their own, too: `--epochs 5` is `--train epochs=5`. An unknown name

@@ -200,6 +200,11 @@ def test_values_in_the_place_of_names(targets, kind, monkeypatch):
         Predictor(**options()).fit(SMILES, targets)
 
 
+def test_no_target_at_all():
+    with pytest.raises(UserError, match="no target column was given"):
+        Predictor(**options()).fit(frame(), [])
+
+
 def test_one_text_is_not_a_list_of_molecules():
     with pytest.raises(UserError, match="CCO: no such file"):
         fitted().predict("CCO")

@@ -56,6 +56,37 @@ def test_tables_are_pairs(cli, config, table):
     assert "epochs is given twice" in cli("fit", table, "--config", path).err
 
 
+@pytest.mark.parametrize(
+    ("typed", "training", "changes"),
+    [
+        (("--epochs", "3"), {"epochs": 3, "clip": "0.5", "balance": False}, {"rec": "0"}),
+        (("--train", "clip=2"), {"epochs": "1", "clip": "2", "balance": False}, {"rec": "0"}),
+        (
+            ("--train", "balance=true", "--set", "rec=1"),
+            {"epochs": "1", "clip": "0.5", "balance": "true"},
+            {"rec": "1"},
+        ),
+        (
+            ("--set", "width=8", "--without", "rec"),
+            {"epochs": "1", "clip": "0.5", "balance": False},
+            {"rec": 0, "width": "8"},
+        ),
+    ],
+)
+def test_typed_settings_win_one_by_one(cli, config, table, monkeypatch, typed, training, changes):
+    given = {}
+    monkeypatch.setattr(Predictor, "__init__", lambda self, **values: given.update(values))
+    path = config(
+        'target = "alcohol"\nout = "m"\nbalance = false\n'
+        "[train]\nepochs = 1\nclip = 0.5\n[set]\nrec = 0\n"
+    )
+    for order in ((*typed, "--config", path), ("--config", path, *typed)):
+        given.clear()
+        with pytest.raises(AttributeError):
+            cli("fit", table, *order)
+        assert (given["training"], given["method_options"]) == (training, changes)
+
+
 def test_values_of_tables_become_text(cli, config, table, monkeypatch):
     given = {}
     monkeypatch.setattr(Predictor, "__init__", lambda self, **values: given.update(values))

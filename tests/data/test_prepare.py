@@ -305,6 +305,12 @@ def test_inputs_that_are_none(smi, shards, tmp_path):
         prepare(tmp_path / "empty", shards)
     with pytest.raises(UserError, match=r"gone\.csv: cannot be read"):
         prepare(smi("CCO"), shards, exclude=[tmp_path / "gone.csv"])
+    (tmp_path / "blank.csv").write_text("")
+    with pytest.raises(UserError, match="the input is empty"):
+        prepare(tmp_path / "blank.csv", shards)
+    (tmp_path / "head.csv").write_text("smiles\n")
+    with pytest.raises(UserError, match="no molecule to write; it has no rows"):
+        prepare(tmp_path / "head.csv", shards)
     assert not shards.exists()
     with pytest.raises(UserError, match=r"no molecule is left; see .*rejects\.csv"):
         prepare(smi("C1CC", "C(C"), shards, settings=NONE)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from molweave.cli.config_file import config_file
 from molweave.cli.values import choose, merge_options, parse_duration, parse_pairs, split_list
 from molweave.errors import UserError
 
@@ -35,16 +36,40 @@ def leave_out(items: list[str] | None, method: str | None = None) -> dict[str, o
 
 def choose_training(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     """The options of these names, ``--max-time`` and the settings of ``--train`` in one."""
-    named = {name: given[name] for name in names}
+    named: dict[str, dict[str, object]] = {name: {name: given[name]} for name in names}
     if given["max_time"]:
-        named["max_minutes"] = parse_duration(given["max_time"], "--max-time") / 60
-    return merge_options(named, parse_pairs(given["train"], "--train"), "--train")
+        minutes = parse_duration(given["max_time"], "--max-time") / 60
+        named["max_time"] = {"max_minutes": minutes}
+    return merge_settings(named, given["train"], "train")
 
 
 def choose_method_options(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     """The options of these names, ``--without`` and the settings of ``--set`` in one."""
-    named = {name: given[name] for name in names} | leave_out(given["without"], given["method"])
-    return merge_options(named, parse_pairs(given["set_"], "--set"), "--set")
+    named: dict[str, dict[str, object]] = {name: {name: given[name]} for name in names}
+    named["without"] = leave_out(given["without"], given["method"])
+    return merge_settings(named, given["set_"], "set")
+
+
+def merge_settings(
+    named: Mapping[str, Mapping[str, object]], items: list[str] | None, table: str
+) -> dict[str, object]:
+    """The settings of the command line over those of the file that ``--config`` names.
+
+    Args:
+        named: fields and values that an option of its own stands for, by the option's parameter.
+        items: of the option ``--train`` or ``--set``.
+        table: its name without dashes.
+
+    Raises:
+        UserError: the file, or the command line, gives a field twice.
+    """
+    config = config_file.get()
+    layers = []
+    for typed, pairs in ((False, config.tables.get(table)), (True, items)):
+        own = [fields for name, fields in named.items() if config.typed(name) == typed]
+        options = {field: value for fields in own for field, value in fields.items()}
+        layers.append(merge_options(options, parse_pairs(pairs, f"--{table}"), f"--{table}"))
+    return layers[0] | layers[1]
 
 
 def choose_kinds(items: list[str] | None) -> str | dict[str, str] | None:

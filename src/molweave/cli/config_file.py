@@ -1,7 +1,9 @@
 """``--config``: options from a TOML file, which the command line overrides."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +22,36 @@ _SPLITS = ("split", "split_column", "split_file")
 _OWN = ("_config", "help")
 
 
+@dataclass(frozen=True)
+class ConfigFile:
+    """The file of the command that runs, as far as its values are no defaults of options.
+
+    Attributes:
+        tables: ``set`` and ``train`` as items of the option of that name.
+        typed: whether the parameter of a name is on the command line.
+    """
+
+    tables: dict[str, list[str]] = field(default_factory=dict)
+    typed: Callable[[str], bool] = lambda _: True
+
+
+config_file: ContextVar[ConfigFile] = ContextVar("config_file")
+"""Set by `load_config`, with or without a file."""
+
+
 def load_config(context: Context, path: Path | None) -> Path | None:
     """Make the values of a TOML file the defaults of the command.
 
     The keys are the long option names without their dashes, and the names of the arguments in
     lower case. A repeatable option takes a list; ``set`` and ``train`` take a table.
 
+    Tables are no defaults, because typed settings are merged with them: see `config_file`.
+
     Raises:
         UserError: the file cannot be read, is not TOML, has a key that the command does not know,
             or a value of the wrong shape.
     """
+    config_file.set(ConfigFile())
     if path is None or context.resilient_parsing:
         return path
     known = {_key(item): item for item in context.command.params if item.name not in _OWN}
@@ -40,9 +62,17 @@ def load_config(context: Context, path: Path | None) -> Path | None:
             hint = f"did you mean {close!r}?" if close else f"known: {', '.join(sorted(known))}"
             raise UserError(f"{path}: unknown key {key!r}; {hint}")
         multiple = bool(getattr(known[key], "multiple", False))
-        values[str(known[key].name)] = _shape(value, key, multiple, path)
+        values[key if key in _TABLES else str(known[key].name)] = _shape(value, key, multiple, path)
+    tables = {name: values.pop(name) for name in _TABLES if name in values}
     context.default_map = _Defaults(context, values)
+    config_file.set(ConfigFile(tables, lambda name: _is_typed(context, name)))
     return path
+
+
+def _is_typed(context: Context, name: str) -> bool:
+    """Whether a parameter is on the command line; False until it has been read."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 class _Defaults(dict[str, Any]):
@@ -53,13 +83,9 @@ class _Defaults(dict[str, Any]):
         self._context = context
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in _SPLITS and any(map(self._typed, _SPLITS)):
+        if name in _SPLITS and any(_is_typed(self._context, split) for split in _SPLITS):
             return default
         return super().get(name, default)
-
-    def _typed(self, name: str) -> bool:
-        source = self._context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
 
 
 def _key(parameter: Any) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from molweave.cli import options
+from molweave.cli.choices import merge_settings
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.summary import describe_rows
-from molweave.cli.values import given_only, parse_pairs
+from molweave.cli.values import given_only
 from molweave.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def embed(
     """Write the learned vector of every row: columns row, smiles, embedding, missing, error."""
     with open_display(quiet) as display:
         embedder = _load(
-            model, parse_pairs(set_, "--set"), given_only(device=device, workers=workers)
+            model, merge_settings({}, set_, "set"), given_only(device=device, workers=workers)
         )
         summary = embedder.embed_file(
             data,
@@ -58,7 +59,7 @@ def embed(
 
 
 def _load(
-    place: str, changes: Mapping[str, str], where: Mapping[str, Any]
+    place: str, changes: Mapping[str, object], where: Mapping[str, Any]
 ) -> "Encoder | Predictor":
     """The encoder or the fitted model."""
     from molweave.encoder import Encoder

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -189,8 +189,13 @@ class CorpusWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the files."""
+        """Close the files; where an input was refused before anything was done, remove them."""
         self._open.close()
+        if isinstance(error, UserError) and not self.spans:
+            for name in (PROGRESS, REJECTS):
+                (self.folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
 
 
 def find_complete(folder: Path, origin: Origin) -> Manifest | None:

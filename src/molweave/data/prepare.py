@@ -144,13 +144,15 @@ def prepare(
             report.span(draft.rows)
             _commit(draft, writer, settings, workers=workers, cache=cache, report=report)
         if not any(span.shards for span in writer.spans):
-            raise _nothing_left(corpus, folder)
+            raise _nothing_left(corpus, folder if writer.spans else None)
         manifest = writer.finish()
     report.end()
     return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.skipped)
 
 
-def _nothing_left(corpus: str | Path, folder: Path) -> UserError:
+def _nothing_left(corpus: str | Path, folder: Path | None) -> UserError:
+    if folder is None:
+        return UserError(f"{corpus}: no molecule to write; it has no rows")
     return UserError(
         f"{corpus}: no molecule is left; see {folder / REJECTS}, then begin anew with --overwrite"
     )

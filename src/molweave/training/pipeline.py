@@ -19,6 +19,7 @@ from molweave.data.targets import (
     describe_tasks,
     find_kinds,
     fit_tasks,
+    target_indices,
 )
 from molweave.errors import UserError
 from molweave.events import Events
@@ -94,6 +95,7 @@ def fit_table(
         _check_checkpoint(checkpoint, resume=resume, overwrite=overwrite, events=events)
     encoder = options.read_encoder()
     events.stage("reading")
+    target_indices(table.columns, names)
     data = read_training_table(table, names, Standardizer(options.standardize))
     ready = _prepare(table, data, names, options, split, events)
     options = ready.options
@@ -269,6 +271,9 @@ def _leave_out(split: Split, unusable: np.ndarray, why: str, events: Events) -> 
     parts = {name: part[~unusable[part]] for name, part in split.parts.items()}
     for name in ("train", "valid"):
         if not len(parts[name]):
-            raise UserError(f"no molecule of the {name} part can be used: {note}")
+            raise UserError(
+                f"no molecule of the {name} part can be used: {note}; take another split or seed, "
+                "or leave those rows out of the table"
+            )
     events.message(note)
     return replace(split, **parts, notes=(*split.notes, note))
