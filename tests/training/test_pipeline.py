@@ -183,7 +183,8 @@ def test_molecules_without_any_view_are_left_out():
 @pytest.mark.usefixtures("only_long_chains_have_conformers")
 def test_a_modality_that_no_molecule_has():
     chains = frame().iloc[[*range(5), *range(13, 18)]]
-    with pytest.raises(UserError, match=r"no molecule of the train part can be used: 10 .*another"):
+    refused = r"no molecule of the train part can be used: 10 molecules .*; take another split"
+    with pytest.raises(UserError, match=refused):
         fit("carbons", table=chains, modalities=("geometry",))
 
 

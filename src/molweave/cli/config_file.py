@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,16 +57,20 @@ def load_config(context: Context, path: Path | None) -> Path | None:
         return path
     known = {_key(item): item for item in context.command.params if item.name not in _OWN}
     values: dict[str, Any] = {}
+    tables: dict[str, list[str]] = {}
     for key, value in _read(path).items():
         if key not in known:
             close = nearest(key, known)
             hint = f"did you mean {close!r}?" if close else f"known: {', '.join(sorted(known))}"
             raise UserError(f"{path}: unknown key {key!r}; {hint}")
         multiple = bool(getattr(known[key], "multiple", False))
-        values[key if key in _TABLES else str(known[key].name)] = _shape(value, key, multiple, path)
-    tables = {name: values.pop(name) for name in _TABLES if name in values}
+        shaped = _shape(value, key, multiple, path)
+        if key in _TABLES:
+            tables[key] = shaped
+        else:
+            values[str(known[key].name)] = shaped
     context.default_map = _Defaults(context, values)
-    config_file.set(ConfigFile(tables, lambda name: _is_typed(context, name)))
+    config_file.set(ConfigFile(tables, partial(_is_typed, context)))
     return path
 
 

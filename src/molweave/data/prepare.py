@@ -143,16 +143,16 @@ def prepare(
         while draft := read_draft(rows, sieve, settings.shard_size, writer.reject):
             report.span(draft.rows)
             _commit(draft, writer, settings, workers=workers, cache=cache, report=report)
+        if not writer.spans:
+            raise UserError(f"{corpus}: no molecule to write; it has no rows")
         if not any(span.shards for span in writer.spans):
-            raise _nothing_left(corpus, folder if writer.spans else None)
+            raise _nothing_left(corpus, folder)
         manifest = writer.finish()
     report.end()
     return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.skipped)
 
 
-def _nothing_left(corpus: str | Path, folder: Path | None) -> UserError:
-    if folder is None:
-        return UserError(f"{corpus}: no molecule to write; it has no rows")
+def _nothing_left(corpus: str | Path, folder: Path) -> UserError:
     return UserError(
         f"{corpus}: no molecule is left; see {folder / REJECTS}, then begin anew with --overwrite"
     )
