@@ -208,6 +208,37 @@ def test_smi(tmp_path):
     assert problems(records) == [None, "empty line", None, None, None]
 
 
+def test_the_header_of_a_smiles_file_names_its_columns(tmp_path):
+    text = "SMILES ID pIC50 remark\nCCO e1 5.5 dry as  dust\nC1CC |$a$| e2 6\n\nC\n"
+    table = open_table(put(tmp_path, "a.smi", text))
+    assert (table.columns, table.smiles_column) == (("SMILES", "ID", "pIC50", "remark"), "SMILES")
+    assert [record.values for record in table] == [
+        ("CCO", "e1", "5.5", "dry as  dust"),
+        ("C1CC |$a$|", "e2", "6", ""),
+        ("",) * 4,
+        ("C", "", "", ""),
+    ]
+    table = open_table(put(tmp_path, "b.smi", "smi\n\nCCO a b\n"))
+    assert table.columns == ("smi", "name")
+    assert [record.values for record in table] == [("", ""), ("CCO", "a b")]
+    with pytest.raises(UserError, match="duplicate column names 'y'"):
+        open_table(put(tmp_path, "c.smi", "smiles y y\nCCO 1 2\n"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_tabs_in_the_header_of_a_smiles_file_separate_its_columns(tmp_path, end):
+    lines = ["smiles\tcompound id\ty", "CCO\t\t5.5", "\tnone\t1", "C1CC |$a$|\ta b\t1\t2", "C", ""]
+    table = open_table(put(tmp_path, "a.smi", end.join(lines)))
+    assert table.columns == ("smiles", "compound id", "y")
+    assert [record.values for record in table] == [
+        ("CCO", "", "5.5"),
+        ("", "none", "1"),
+        ("C1CC |$a$|", "a b", "1\t2"),
+        ("C", "", ""),
+    ]
+    assert smiles(table) == ["CCO", "", "C1CC |$a$|", "C"]
+
+
 def test_the_smiles_of_a_smiles_file_are_its_first_words(tmp_path):
     path = put(tmp_path, "a.smi", "CCO ethanol\n")
     assert smiles(open_table(path, smiles_column="SMILES")) == ["CCO"]

@@ -98,12 +98,43 @@ def test_the_structure_of_an_sdf_wins_over_a_property_called_smiles(tmp_path):
         (None, "", "CCCl", None),
     ]
     by_property = open_table(path, smiles_column="smiles")
-    assert by_property.columns == ("smiles", "name", "y")
+    assert by_property.columns == ("name", "smiles", "y")
     assert smiles(list(by_property)) == ["CCN", None, "CCCl"]
+    assert next(iter(by_property)).values == ("one", "CCN", "1")
     put(tmp_path, "b.sdf", block("CCO", smiles="CCN", smiles_property="C"))
     table = open_table(tmp_path / "b.sdf")
     assert table.columns == ("smiles", "name", "smiles_property_", "smiles_property")
     assert next(iter(table)).values == ("CCO", "", "CCN", "C")
+
+
+def test_the_title_line_of_an_sdf_is_kept_beside_a_property_called_name(tmp_path):
+    path = put(tmp_path, "a.sdf", block("CCO", "CID 702", name="ethanol") + block("C", "CID 297"))
+    table = open_table(path)
+    assert table.columns == ("smiles", "title", "name")
+    assert [record.values for record in table] == [
+        ("CCO", "CID 702", "ethanol"),
+        ("C", "CID 297", None),
+    ]
+    both = block("CCO", "line", name="ethanol").replace("$$$$", ">  <title>\nproperty\n\n$$$$")
+    put(tmp_path, "b.sdf", both)
+    table = open_table(tmp_path / "b.sdf")
+    assert table.columns == ("smiles", "title_", "name", "title")
+    assert next(iter(table)).values == ("CCO", "line", "ethanol", "property")
+
+
+def test_smiles_of_an_sdf_from_another_place_leave_no_empty_column(tmp_path):
+    path = put(tmp_path, "a.sdf", block("CCO", "CCC", parent="CCN", y="1") + BAD_VALENCE)
+    table = open_table(path, smiles_column="parent")
+    assert (table.columns, table.smiles_column) == (("name", "parent", "y"), "parent")
+    assert [(record.smiles, record.values) for record in table] == [
+        ("CCN", ("CCC", "CCN", "1")),
+        (None, ("", None, None)),
+    ]
+    by_title = open_table(path, smiles_column="name")
+    assert smiles(list(by_title)) == ["CCC", ""]
+    own = open_table(path, smiles_column="smiles")
+    assert own.columns == ("smiles", "name", "parent", "y")
+    assert smiles(list(own)) == ["CCO", None]
 
 
 def test_sdf_v3000_and_last_block_without_end(tmp_path):

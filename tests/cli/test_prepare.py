@@ -45,7 +45,7 @@ def test_rows_that_exclude_nothing_are_counted(cli, corpus):
     given = ("prepare", "corpus.csv", "--smiles-column", "S", "--conformers", "none")
     result = cli(*given, "-o", "shards", "--exclude", "other.csv", "--exclude", "test.csv")
     assert result.code == 0, result.err
-    assert "  2 rows of other.csv are no molecules and exclude nothing" in result.err.splitlines()
+    assert "  nothing excluded by 2 rows of other.csv (no molecule)" in result.err.splitlines()
     assert "of test.csv" not in result.err
     assert corpora.smiles_of(corpus.parent / "shards") == ["CCC", "CCN"]
     write("other.csv").write_text("id,S\nX,C1CC\n")

@@ -78,6 +78,17 @@ def test_a_fit_takes_the_coordinates_of_a_table(source):
     assert (digest is not None) == (source == "input")
 
 
+def test_every_part_of_a_drawn_split_has_its_share_of_a_sparse_target():
+    table = frame()
+    labelled = [*range(4), *range(20, 36)]
+    table.loc[~table.index.isin(labelled), "carbons"] = float("nan")
+    told = Told()
+    split = fit("carbons", table=table, events=told)._result.split
+    assert [len(part) for part in split.parts.values()] == [12, 4, 4]
+    assert sorted(np.concatenate(list(split.parts.values()))) == labelled
+    assert "20 molecules left out, without any label" in told.lines
+
+
 def test_balance_needs_classes():
     with pytest.raises(UserError, match="balance weighs classes, and every target is a regression"):
         fit("carbons", training={"balance": True})

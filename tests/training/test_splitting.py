@@ -1,6 +1,7 @@
 import json
 from itertools import chain
 
+import numpy as np
 import pytest
 from fits import frame
 
@@ -17,9 +18,15 @@ def choose(tmp_path):
     records = list(table)
     molecules = [Standardizer()(record) for record in records]
 
-    def call(choice: str):
+    def call(choice: str, labelled: np.ndarray | None = None):
         split = choose_split(
-            choice, molecules, columns=table.columns, records=records, seed=5, rows=40
+            choice,
+            molecules,
+            columns=table.columns,
+            records=records,
+            seed=5,
+            rows=40,
+            labelled=labelled,
         )
         return split, molecules
 
@@ -53,6 +60,26 @@ def test_folds(choose):
     assert sorted(chain(*tested)) == list(range(40))
     assert [len(part) for part in tested] == [10] * 4
     assert positions(folds[1][0]) == positions(kfold(folds[1][1], 4, seed=5)[1])
+
+
+@pytest.mark.parametrize(
+    ("choice", "sizes"),
+    [
+        ("random", [16, 2, 2]),
+        ("random:50/50/0", [10, 10, 0]),
+        ("k-fold:2/5", [15, 1, 4]),
+    ],
+)
+def test_a_split_is_drawn_over_the_labelled_molecules(choose, choice, sizes):
+    labelled = np.arange(40) % 2 == 1
+    split, _ = choose(choice, labelled)
+    assert [len(part) for part in split.parts.values()] == sizes
+    assert sorted(chain(*positions(split))) == list(range(1, 40, 2))
+
+
+def test_a_split_that_is_given_keeps_molecules_without_a_label(choose):
+    split, _ = choose("column:part", np.arange(40) % 2 == 1)
+    assert positions(split) == positions(choose("column:part")[0])
 
 
 @pytest.mark.parametrize("which", ["0/4", "5/4", "4", "a/b", "1/4/2"])

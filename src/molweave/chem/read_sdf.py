@@ -13,6 +13,7 @@ from molweave.chem.table import Record, Table
 from molweave.errors import UserError
 
 _STRUCTURE = "smiles"
+_TITLE = "name"
 _PROPERTY = re.compile(r">[^<]*<([^>]+)>")
 
 
@@ -20,10 +21,11 @@ class SdfTable(Table):
     """An SDF file: a record for every block, whether or not it can be read.
 
     The columns are ``smiles``, ``name`` (the title line) and the properties in the order in which
-    they first occur. A property that is itself called ``name`` keeps its own text in that column.
-    The structure is that of the block, and so is the text of the column ``smiles``; a property of
-    that name, which may mean another molecule, is the column ``smiles_property``. But if the user
-    names a property as the SMILES column, its text is the structure and the block is not read.
+    they first occur. Where a property is itself called ``name``, the title line is the column
+    ``title``. The structure is that of the block, and so is the text of the column ``smiles``; a
+    property of that name, which may mean another molecule, is the column ``smiles_property``. But
+    if the user names a property or the title line as the SMILES column, its text is the structure,
+    the block is not read, and there is no column of its SMILES.
     """
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
@@ -31,16 +33,19 @@ class SdfTable(Table):
         self._source = source
         with source.text(None) as text:
             properties = _property_names(text, source.name)
-        self.columns = tuple(dict.fromkeys([_STRUCTURE, "name", *properties]))
+        self._title = _free("title", properties) if _TITLE in properties else _TITLE
+        own = tuple(dict.fromkeys([self._title, *properties]))
         self.smiles_column = _STRUCTURE
         if smiles_column is not None:
-            self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
-        self._from_property = smiles_column is not None and self.smiles_column in properties
-        self._beside: str | None = None
-        if _STRUCTURE in properties and not self._from_property:
-            self._beside = _beside(properties)
-            others = (self._beside if name == _STRUCTURE else name for name in properties)
-            self.columns = tuple(dict.fromkeys([_STRUCTURE, "name", *others]))
+            known = tuple(dict.fromkeys([_STRUCTURE, *own]))
+            self.smiles_column = find_smiles_column(known, smiles_column, source.name)
+        self._as_text = smiles_column is not None and self.smiles_column in own
+        self._beside = _free(f"{_STRUCTURE}_property", properties)
+        if self._as_text:
+            self.columns = own
+        else:
+            renamed = (self._beside if name == _STRUCTURE else name for name in own)
+            self.columns = (_STRUCTURE, *renamed)
 
     def __iter__(self) -> Iterator[Record]:
         with self._source.text(None) as text:
@@ -49,24 +54,22 @@ class SdfTable(Table):
 
     def _record(self, row: int, lines: list[str]) -> Record:
         block, properties = _split_block(lines)
-        title = block[0].strip() if block else ""
-        values: dict[str, str] = {"name": title, **properties}
-        if self._from_property:
+        values = {self._title: block[0].strip() if block else "", **properties}
+        if self._as_text:
             smiles = values.get(self.smiles_column)
             return Record(row, tuple(map(values.get, self.columns)), smiles)
         mol, problem = read_molblock("\n".join(block) + "\n")
         smiles = None if mol is None else Chem.MolToSmiles(mol)
-        if self._beside is not None and _STRUCTURE in values:
+        if _STRUCTURE in values:
             values[self._beside] = values.pop(_STRUCTURE)
         if smiles is not None:
             values[_STRUCTURE] = smiles
         return Record(row, tuple(map(values.get, self.columns)), smiles, mol, problem)
 
 
-def _beside(properties: Sequence[str]) -> str:
-    """Where the property ``smiles`` goes: a column whose name no other property has."""
-    name = f"{_STRUCTURE}_property"
-    while name in properties:
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name, lengthened until no property has it."""
+    while name in taken:
         name += "_"
     return name
 

@@ -110,14 +110,21 @@ class SmilesFileTable(Table):
     """A SMILES file: on every line a SMILES, a blank, and a name that may be missing.
 
     The columns are ``smiles`` and ``name``. A first line whose first word is a usual column name
-    (``smiles``, say) is taken for a header.
+    (``smiles``, say) is a header and names the columns, of which there may be more: separated by
+    tabs if it has tabs, else by blanks. What a line lacks is empty, what it has too much goes to
+    the last column.
     """
-
-    columns = ("smiles", "name")
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
         self.name = source.name
         self._source = source
+        with source.text() as text:
+            first = next(iter(text), "").strip()
+        self._has_header = _is_header(first)
+        self._mark = "\t" if self._has_header and "\t" in first else None
+        names = first.split(self._mark) if self._has_header else ["smiles"]
+        self.columns = tuple(map(str.strip, names)) if len(names) > 1 else (names[0], "name")
+        check_unique(self.columns, source.name)
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
         if self.smiles_column != self.columns[0]:
             raise UserError(
@@ -127,21 +134,28 @@ class SmilesFileTable(Table):
 
     def __iter__(self) -> Iterator[Record]:
         row, blank = 0, 0
+        width = len(self.columns)
         with self._source.text() as text:
-            for number, raw in enumerate(text):
-                line = raw.strip()
-                if number == 0 and _is_header(line):
+            for number, line in enumerate(text):
+                if number == 0 and self._has_header:
                     continue
-                if not line:
+                if not line.strip():
                     blank += 1
                     continue
                 for _ in range(blank):
-                    yield Record(row, ("", ""), None, problem="empty line")
+                    yield Record(row, ("",) * width, None, problem="empty line")
                     row += 1
                 blank = 0
-                smiles, name = _split_smiles_line(line)
-                yield Record(row, (smiles, name), smiles)
+                values = self._split(line.rstrip("\n"))
+                yield Record(row, (*values, *[""] * (width - len(values))), values[0])
                 row += 1
+
+    def _split(self, line: str) -> tuple[str, ...]:
+        others = len(self.columns) - 1
+        if self._mark is not None:
+            return tuple(map(str.strip, line.split(self._mark, others)))
+        smiles, rest = _split_smiles_line(line.strip())
+        return smiles, *rest.split(None, others - 1)
 
 
 def _is_structure(text: str) -> bool:

@@ -66,6 +66,8 @@ def _audit(
     seed: int,
 ) -> "tuple[Audit, Split | None]":
     """Read the table as a fit would, and audit it; the split, if it was asked for and exists."""
+    import numpy as np
+
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.audit import audit
@@ -85,6 +87,7 @@ def _audit(
                 records=found.records,
                 seed=seed,
                 rows=found.rows,
+                labelled=~np.isnan(found.targets).all(axis=1) if targets else None,
             )
         except ImpossibleSplitError as error:
             impossible = error

@@ -135,7 +135,7 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
         lines.append(f"  {others:,} rejected for other reasons: see rejects.csv")
     lines += [f"  {count:,} coordinates: {name}" for name, count in manifest.coordinates.items()]
     lines += [
-        f"  {counted(count, 'row')} of {name} are no molecules and exclude nothing"
+        f"  nothing excluded by {counted(count, 'row')} of {name} (no molecule)"
         for name, count in result.skipped.items()
     ]
     if manifest.unusable:

@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
@@ -19,8 +22,12 @@ def choose_split(
     records: Sequence[Record],
     seed: int,
     rows: int | None = None,
+    labelled: np.ndarray | None = None,
 ) -> Split:
     """Split the molecules as ``choice`` says.
+
+    A split that is drawn takes the labelled molecules alone, so that every part has its share of
+    the labels; the others are in no part.
 
     Args:
         choice: a kind of `make_split` (``random``; ``random:90/10/0`` names the shares of train,
@@ -32,6 +39,7 @@ def choose_split(
         seed: of the splits that are drawn.
         rows: of the table, rejected ones included; a file that names others is refused. None
             where it is not known.
+        labelled: which molecules have a label, bool (molecules,); None for all.
 
     Raises:
         UserError: the column does not exist, the shares are not three numbers that add up to 100
@@ -52,11 +60,20 @@ def choose_split(
     if kind == "file":
         path, column, fold = _place(rest)
         return split_from_file(path, molecules, column=column, fold=fold, rows=rows, seed=seed)
+    if labelled is None or labelled.all():
+        return _draw(kind, rest, molecules, seed)
+    kept = np.flatnonzero(labelled)
+    drawn = _draw(kind, rest, [molecules[int(position)] for position in kept], seed)
+    return replace(drawn, **{name: kept[part] for name, part in drawn.parts.items()})
+
+
+def _draw(kind: str, rest: str, molecules: Sequence[Molecule], seed: int) -> Split:
+    """The split of a kind that is drawn, with the fold or the shares that follow it."""
     if kind == "k-fold":
         fold, folds = _fold(rest)
         return kfold(molecules, folds, seed=seed)[fold - 1]
     if not rest:
-        return make_split(choice, molecules, seed=seed)
+        return make_split(kind, molecules, seed=seed)
     return make_split(kind, molecules, seed=seed, fractions=_fractions(rest))
 
 
