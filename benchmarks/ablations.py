@@ -12,7 +12,16 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moleculenet import HERE, add_places, add_seeds, check_known, names, run_jobs, start
+from moleculenet import (
+    HERE,
+    add_places,
+    add_seeds,
+    check_known,
+    default_seeds,
+    names,
+    run_jobs,
+    start,
+)
 from single import Job
 
 from molweave.errors import UserError
@@ -79,7 +88,7 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
             threads=arguments.threads,
         )
         for dataset, ablation, seed in itertools.product(
-            arguments.datasets, chosen, arguments.seeds
+            arguments.datasets, chosen, arguments.seeds or default_seeds("scaffold")
         )
     ]
 

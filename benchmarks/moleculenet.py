@@ -77,9 +77,14 @@ def add_seeds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds",
         type=lambda text: tuple(int(seed) for seed in names(text)),
-        default=(0, 1, 2),
-        help="for split scaffold; randomN has the seed N",
+        default=(),
+        help="default: 0,1,2 for split scaffold, N for randomN",
     )
+
+
+def default_seeds(split: str) -> tuple[int, ...]:
+    """Seeds of the runs on a split where none are asked for."""
+    return (0, 1, 2) if split == "scaffold" else (int(split[-1]),)
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
     jobs = []
     for dataset, split in itertools.product(arguments.datasets, arguments.split):
         check_known(dataset, split)
-        for seed in arguments.seeds if split == "scaffold" else (int(split[-1]),):
+        for seed in arguments.seeds or default_seeds(split):
             jobs.append(
                 Job(
                     model=arguments.model,
@@ -136,7 +141,7 @@ def command_of(job: Job) -> str:
     """The command that repeats exactly this run; DATA and SPLITS stand for the two folders."""
     words = ["python", "benchmarks/moleculenet.py", "--data", "DATA", "--splits", "SPLITS"]
     words += ["--datasets", job.dataset, "--split", job.split]
-    if job.split == "scaffold":
+    if job.split == "scaffold" or (job.seed,) != default_seeds(job.split):
         words += ["--seeds", str(job.seed)]
     words += ["--model", job.model]
     if job.preset:

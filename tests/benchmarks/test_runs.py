@@ -125,15 +125,16 @@ def arguments(text: str):
 PLACES = "--data DATA --splits SPLITS --threads 1"
 
 
-def test_random_splits_have_the_seed_of_their_name():
-    jobs = moleculenet.make_jobs(
-        arguments(f"{PLACES} --datasets bbbp --split scaffold,random2 --seeds 0,5 --model forest")
-    )
-    assert [(job.split, job.seed) for job in jobs] == [
-        ("scaffold", 0),
-        ("scaffold", 5),
-        ("random2", 2),
-    ]
+@pytest.mark.parametrize(
+    ("seeds", "runs"),
+    [
+        ("", [("scaffold", 0), ("scaffold", 1), ("scaffold", 2), ("random2", 2)]),
+        ("--seeds 0,5", [("scaffold", 0), ("scaffold", 5), ("random2", 0), ("random2", 5)]),
+    ],
+)
+def test_random_splits_have_the_seed_of_their_name_unless_others_are_asked_for(seeds, runs):
+    text = f"{PLACES} --datasets bbbp --split scaffold,random2 --model forest {seeds}"
+    assert [(job.split, job.seed) for job in moleculenet.make_jobs(arguments(text))] == runs
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,7 @@ def test_random_splits_have_the_seed_of_their_name():
         "--datasets esol --model dmmrl --preset paper --modalities graph,sequence "
         "--set kl=0 fusion=mean --train epochs=3",
         "--datasets esol --model dmmrl --set kl=0.2 --label 'more KL'",
+        "--datasets esol --split random1 --seeds 0,1 --model forest",
     ],
 )
 def test_the_command_of_a_row_repeats_its_run(text):
