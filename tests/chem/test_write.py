@@ -75,6 +75,13 @@ def test_numbers_as_text(tmp_path):
     assert path.read_text() == "x,y\n1234567.125,1.23457e+06\n"
 
 
+def test_digits_of_values_that_are_large_beside_their_spread(tmp_path):
+    path = tmp_path / "a.csv"
+    numbers = (-260004.123456, 0.123456789, 3.0, float("inf"), 1e30, 0.0)
+    write(path, ["u"], [(number,) for number in numbers], scales={"u": 10.0})
+    assert path.read_text().split() == ["u", "-260004.12346", "0.123457", "3", "inf", "1e+30", "0"]
+
+
 def test_input_rows_are_written_back_as_they_were(tmp_path):
     text = 'id,smiles,y\n007,C,1.50\n"a,b",CC,\n"x\r\ny",CCC,1e3\n'
     source = tmp_path / "in.csv"

@@ -2,6 +2,7 @@ import gzip
 import json
 import math
 
+import numpy as np
 import pytest
 
 from molweave.chem.read import table_from_smiles
@@ -74,6 +75,21 @@ def test_a_drawn_valid_part_takes_copies_along():
     split = split_from_column(["train"] * 27 + ["test"] * 3, molecules)
     assert len(split.valid) == 3
     assert len({position // 3 for position in split.valid.tolist()}) == 1
+
+
+@pytest.mark.parametrize("other", ["", "test"])
+def test_a_drawn_valid_part_takes_nothing_from_another_part(other):
+    molecules = _molecules(["C" * (length + 1) for length in range(30)] * 2)
+    split = split_from_column(["train"] * 30 + [other] * 30, molecules, keep_copies=True)
+    assert [len(part) for part in _indices(split)] == [27, 3, 30 if other else 0]
+    assert max(split.valid) < 30
+
+
+def test_a_valid_part_is_drawn_from_labelled_rows():
+    labelled = np.arange(60) % 6 == 1
+    split = split_from_column(["train"] * 60, _chains(60), labelled=labelled)
+    assert [len(part) for part in _indices(split)] == [59, 1, 0]
+    assert labelled[split.valid].all()
 
 
 def test_no_train_and_no_test():
@@ -164,6 +180,29 @@ def test_rows_beyond_the_table_are_refused(tmp_path):
     path = _write(tmp_path, "s.csv", "row,split\n0,train\n1,train\n2,valid\n9,\n8,test\n")
     with pytest.raises(UserError, match=r"s.csv names row 8, and the data have 8 rows"):
         split_from_file(path, molecules, rows=8)
+
+
+def test_ranges_are_looked_at_before_they_are_counted_out(tmp_path):
+    path = _write(tmp_path, "s.json", '{"train": "0-2900000000", "val": [], "test": []}')
+    with pytest.raises(UserError, match="names row 2900000000, and the data have 8 rows"):
+        split_from_file(path, _chains(8), rows=8)
+    path = _write(tmp_path, "s.json", '{"train": "0-3, 7-5", "val": [4], "test": []}')
+    with pytest.raises(UserError, match="s.json has the rows 7-5: write the lower end first"):
+        split_from_file(path, _chains(8), rows=8)
+
+
+def test_the_last_suffix_tells_how_a_file_is_read(tmp_path):
+    table = "row,split\n0,train\n1,valid\n2,test\n"
+    tree = '{"train": [0], "val": [1], "test": [2]}'
+    for name, content in (("a.json.csv", table), ("A.JSON", tree)):
+        assert _indices(split_from_file(_write(tmp_path, name, content), _chains(3))) == [
+            [0],
+            [1],
+            [2],
+        ]
+    path = tmp_path / "a.csv.GZ"
+    path.write_bytes(gzip.compress(table.encode()))
+    assert _indices(split_from_file(path, _chains(3))) == [[0], [1], [2]]
 
 
 def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):

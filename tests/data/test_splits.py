@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import json
 from itertools import islice
@@ -10,7 +11,14 @@ from molweave.chem.read import table_from_smiles
 from molweave.chem.scaffolds import scaffold_groups
 from molweave.chem.standardize import Standardizer
 from molweave.data.moleculenet import open_dataset
-from molweave.data.splits import Split, finish_split, kfold, make_split, straddling
+from molweave.data.splits import (
+    ImpossibleSplitError,
+    Split,
+    finish_split,
+    kfold,
+    make_split,
+    straddling,
+)
 from molweave.errors import UserError
 
 
@@ -191,6 +199,12 @@ def test_a_part_that_stays_empty_is_an_error_with_advice():
         make_split("random", _chains(5))
     with pytest.raises(UserError, match="empty"):
         make_split("random", [])
+
+
+def test_the_error_of_an_impossible_split_can_be_sent_between_processes():
+    error = copy.copy(ImpossibleSplitError("no test part", "add molecules"))
+    assert str(error) == "no test part: add molecules"
+    assert (error.problem, error.advice) == ("no test part", "add molecules")
 
 
 def test_digest_depends_on_positions_and_part_only():

@@ -17,7 +17,7 @@ def test_predictions_are_probabilities_and_values_in_units_of_the_data() -> None
     batch = make_batch(DRUGLIKE)
     prediction = model.predict(batch)
     with torch.no_grad():
-        outputs = model.head(model.method.encode(batch).embedding)
+        outputs = model.head(model.method.encode(batch).embedding).double()
     torch.testing.assert_close(prediction.values[:, 0], torch.sigmoid(outputs[:, 0]))
     torch.testing.assert_close(prediction.values[:, 1], outputs[:, 1] * 1.5 + 2.0)
     assert not prediction.values.requires_grad
@@ -40,6 +40,22 @@ def test_the_task_loss_is_in_standardised_units() -> None:
         if row != 2:
             total += (outputs[row, 1].item() - (targets[row, 1] - 2.0) / 1.5) ** 2
     assert found.item() == pytest.approx(total / (2 * len(DRUGLIKE) - 2), abs=1e-5)
+
+
+def test_values_that_are_large_beside_their_spread_lose_nothing() -> None:
+    """Total energies: 1e9, and differences of 1."""
+    near, far = (Task("energy", "regression", mean, 1.5) for mean in (2.0, 1e9))
+    method = DMMRL(tiny_config(dropout=0.0, encoder_dropout=0.0))
+    values = labels(len(DRUGLIKE))[:, 1:]
+    found = []
+    for task, targets in ((near, values), (far, values + (1e9 - 2.0))):
+        torch.manual_seed(0)
+        model = PropertyModel(method, [task], dropout=0.0)
+        loss = model.train()(make_batch(DRUGLIKE, targets=targets), 0.0)["task"].value
+        predicted = model.eval().predict(make_batch(DRUGLIKE)).values - task.mean
+        found.append((loss.item(), predicted))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-6, rtol=0)
 
 
 def test_positives_weigh_more_where_asked() -> None:
@@ -80,7 +96,7 @@ def test_nothing_but_parameters_is_stored() -> None:
     other.load_state_dict(model.state_dict())
     batch = make_batch(DRUGLIKE)
     shifted = model.predict(batch).values - other.eval().predict(batch).values
-    torch.testing.assert_close(shifted[:, 1], torch.full((len(DRUGLIKE),), 3.0))
+    torch.testing.assert_close(shifted[:, 1], torch.full((len(DRUGLIKE),), 3.0).double())
 
 
 def test_cross_entropy_is_that_of_torch() -> None:

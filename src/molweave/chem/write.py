@@ -32,7 +32,7 @@ class TableWriter:
     The rows go to a temporary file in the folder of ``path``, which is renamed to ``path`` when the
     ``with`` block ends without an error and removed when it does not. Text is written as it is
     (quoted where the format needs it), None and NaN as an empty field (null in Parquet), floats
-    with six significant digits in text and in full in Parquet.
+    with six significant digits in text (more where ``scales`` says so) and in full in Parquet.
 
     Args:
         path: the output; the suffix gives the format (`OUTPUT_FORMATS`); ``-`` is CSV on standard
@@ -40,6 +40,8 @@ class TableWriter:
         columns: the column names, all different.
         overwrite: whether ``path`` may exist already.
         exact: columns whose floats are written in full in text too (the input's own, say).
+        scales: column to how much its values vary, above 0: values that are larger than that get
+            more digits in text, down to a millionth of it.
         metadata: texts stored in the schema of a Parquet file; text formats have no place for it.
         types: numpy types of columns of a Parquet file, ``np.dtype(("f4", 300))`` for vectors; that
             of a column which is not among them is inferred from the first rows.
@@ -56,6 +58,7 @@ class TableWriter:
         overwrite: bool = False,
         *,
         exact: Collection[str] = (),
+        scales: Mapping[str, float] | None = None,
         metadata: Mapping[str, str] | None = None,
         types: Mapping[str, np.dtype[Any]] | None = None,
     ) -> None:
@@ -65,6 +68,7 @@ class TableWriter:
         if not self._name.strip():
             raise UserError("the name of the output is empty; give a file")
         self._exact = frozenset(self.columns.index(column) for column in exact)
+        self._scales = {self.columns.index(name): scale for name, scale in (scales or {}).items()}
         self._metadata = dict(metadata or {})
         self._types = dict(types or {})
         self._sink: TextSink | ParquetSink | None = None
@@ -127,7 +131,7 @@ class TableWriter:
 
     def _open(self) -> TextSink | ParquetSink:
         if self._temporary is None:
-            return TextSink.on_stdout(self.columns, self._exact)
+            return TextSink.on_stdout(self.columns, self._exact, self._scales)
         if self._format == "parquet":
             self._temporary.open("xb").close()
             return ParquetSink(self._temporary, self.columns, self._metadata, self._types)
@@ -135,6 +139,7 @@ class TableWriter:
             self._temporary,
             self.columns,
             self._exact,
+            self._scales,
             delimiter="," if self._format == "csv" else "\t",
             zipped=self._zipped,
         )

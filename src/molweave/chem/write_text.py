@@ -4,13 +4,16 @@ import csv
 import gzip
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from io import BufferedWriter, TextIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
+
+_DIGITS = 6
+_ALL_DIGITS = 17
 
 
 class _ShortEnds:
@@ -35,6 +38,7 @@ class TextSink:
         stack: closes the stream and what is below it.
         columns: the column names.
         exact: positions of the columns whose floats are written in full.
+        scales: positions of columns to how much their values vary, see `TableWriter`.
         delimiter: comma or tab.
     """
 
@@ -44,17 +48,20 @@ class TextSink:
         stack: ExitStack,
         columns: Sequence[str],
         exact: frozenset[int],
+        scales: Mapping[int, float],
         delimiter: str,
     ) -> None:
         self._stream = stream
         self._stack = stack
-        self._exact = exact
+        self._exact, self._scales = exact, scales
         self._writer = csv.writer(_ShortEnds(stream), delimiter=delimiter, lineterminator="\r\n")
         self._header = tuple(columns)
         self._started = False
 
     @classmethod
-    def on_stdout(cls, columns: Sequence[str], exact: frozenset[int]) -> Self:
+    def on_stdout(
+        cls, columns: Sequence[str], exact: frozenset[int], scales: Mapping[int, float]
+    ) -> Self:
         """Comma-separated text on standard output, which stays open; UTF-8 where it takes bytes."""
         sys.stdout.flush()
         stack = ExitStack()
@@ -62,7 +69,7 @@ class TextSink:
         if hasattr(sys.stdout, "buffer"):
             stream = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
             stack.callback(stream.detach)
-        return cls(stream, stack, columns, exact, ",")
+        return cls(stream, stack, columns, exact, scales, ",")
 
     @classmethod
     def on_file(
@@ -70,6 +77,7 @@ class TextSink:
         path: Path,
         columns: Sequence[str],
         exact: frozenset[int],
+        scales: Mapping[int, float],
         *,
         delimiter: str,
         zipped: bool,
@@ -81,18 +89,20 @@ class TextSink:
             packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0)
             stream = stack.enter_context(packed)
         text = stack.enter_context(TextIOWrapper(stream, encoding="utf-8", newline=""))
-        return cls(text, stack, columns, exact, delimiter)
+        return cls(text, stack, columns, exact, scales, delimiter)
 
     def write(self, values: Sequence[object]) -> None:
         """Add a row."""
         self._start()
-        exact = self._exact
         self._writer.writerow(
             [
-                value if isinstance(value, str) else _as_text(value, position in exact)
+                value if isinstance(value, str) else self._text(position, value)
                 for position, value in enumerate(values)
             ]
         )
+
+    def _text(self, position: int, value: object) -> str:
+        return _as_text(value, position in self._exact, self._scales.get(position, math.inf))
 
     def close(self) -> None:
         """Flush, and close what was opened here."""
@@ -111,7 +121,7 @@ class TextSink:
         self._stack.close()
 
 
-def _as_text(value: Any, exact: bool) -> str:
+def _as_text(value: Any, exact: bool, scale: float) -> str:
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if value is None:
@@ -119,7 +129,14 @@ def _as_text(value: Any, exact: bool) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        return repr(value) if exact else f"{value:.6g}"
+        return repr(value) if exact else f"{value:.{_digits(value, scale)}g}"
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(_as_text(item, exact) for item in value)}]"
+        return f"[{','.join(_as_text(item, exact, scale) for item in value)}]"
     return str(value)
+
+
+def _digits(value: float, scale: float) -> int:
+    """Significant digits: six of what exceeds ``scale``, too."""
+    if not 0 < scale < abs(value) < math.inf:
+        return _DIGITS
+    return min(_DIGITS + math.ceil(math.log10(abs(value) / scale)), _ALL_DIGITS)

@@ -23,7 +23,8 @@ class Batch:
         present: modality name to mask, True where the molecule has the modality. Holds every
             modality that was asked for, also those absent from ``parts``. The i-th molecule of a
             part is the i-th True of its mask.
-        targets: values to predict, 0 where missing; None when nothing is known.
+        targets: values to predict, 0 where missing, in double precision and always on the CPU, see
+            `molweave.methods.property_model.Prediction`; None when nothing is known.
         target_mask: True where a target was measured; None exactly when ``targets`` is None.
     """
 
@@ -44,7 +45,7 @@ class Batch:
             rows=self.rows.to(device),
             parts={name: part.to(device) for name, part in self.parts.items()},
             present={name: mask.to(device) for name, mask in self.present.items()},
-            targets=None if self.targets is None else self.targets.to(device),
+            targets=self.targets,
             target_mask=None if self.target_mask is None else self.target_mask.to(device),
         )
 
@@ -76,7 +77,7 @@ def collate(
     values = mask_ = None
     if targets is not None:
         measured = ~np.isnan(targets)
-        values = torch.from_numpy(np.where(measured, targets, 0.0).astype(np.float32))
+        values = torch.from_numpy(np.where(measured, targets, 0.0))
         mask_ = torch.from_numpy(measured)
     return Batch(
         rows=torch.as_tensor(np.asarray(rows, dtype=np.int64)),

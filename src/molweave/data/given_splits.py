@@ -48,6 +48,7 @@ def split_from_column(
     column: str = "split",
     keep_copies: bool = False,
     seed: int = 0,
+    labelled: np.ndarray | None = None,
 ) -> Split:
     """The split that a column spells out.
 
@@ -62,6 +63,7 @@ def split_from_column(
         keep_copies: leave equal molecules where they are, and only note it. To compare with
             results from the same split elsewhere.
         seed: for drawing the valid part.
+        labelled: which molecules have a label, bool (molecules,), and may be drawn; None for all.
 
     Raises:
         UserError: another value, or no training row.
@@ -75,7 +77,9 @@ def split_from_column(
                 "the header): write train, valid or test, or leave it empty"
             )
         part_of[position] = _PART_OF[text.casefold()]
-    return _finish(part_of, molecules, kind="column", keep_copies=keep_copies, seed=seed)
+    return _finish(
+        part_of, molecules, kind="column", keep_copies=keep_copies, seed=seed, labelled=labelled
+    )
 
 
 def split_from_file(
@@ -87,6 +91,7 @@ def split_from_file(
     rows: int | None = None,
     keep_copies: bool = False,
     seed: int = 0,
+    labelled: np.ndarray | None = None,
 ) -> Split:
     """The split that a file of row numbers spells out; equal molecules as in `split_from_column`.
 
@@ -106,6 +111,7 @@ def split_from_file(
             where it is not known.
         keep_copies: see `split_from_column`.
         seed: see `split_from_column`.
+        labelled: see `split_from_column`.
 
     Raises:
         UserError: an unreadable file, another layout, a fold that it does not have, a row in two
@@ -113,13 +119,9 @@ def split_from_file(
     """
     path = Path(path)
     text = _read_text(path)
-    listed = _json_rows(text, path, fold) if is_json(path) else _csv_rows(text, path, column)
-    beyond = [row for row in listed if rows is not None and row >= rows]
-    if beyond:
-        raise UserError(
-            f"{path} names row {min(beyond)}, and the data have {counted(rows or 0, 'row')}, "
-            f"counted from 0: is it the right file?"
-        )
+    listed = _json_rows(text, path, fold, rows) if is_json(path) else _csv_rows(text, path, column)
+    for row in sorted(listed):
+        _check_known(row, path, rows)
     part_of = np.array([listed.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
     unused = sum(part >= 0 for part in listed.values()) - int((part_of >= 0).sum())
     if unused > len(listed) / 2:
@@ -130,12 +132,29 @@ def split_from_file(
         )
     note = f"{counted(unused, 'row')} of the split file without a usable molecule"
     notes = [note] if unused else []
-    return _finish(part_of, molecules, kind="file", keep_copies=keep_copies, seed=seed, notes=notes)
+    return _finish(
+        part_of,
+        molecules,
+        kind="file",
+        keep_copies=keep_copies,
+        seed=seed,
+        labelled=labelled,
+        notes=notes,
+    )
+
+
+def _check_known(row: int, path: Path, rows: int | None) -> None:
+    if rows is not None and row >= rows:
+        raise UserError(
+            f"{path} names row {row}, and the data have {counted(rows, 'row')}, counted from 0: "
+            "is it the right file?"
+        )
 
 
 def is_json(path: str | Path) -> bool:
     """Whether `split_from_file` reads a file as JSON, by its name."""
-    return ".json" in Path(path).suffixes
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    return (suffixes[:-1] if suffixes[-1:] == [".gz"] else suffixes)[-1:] == [".json"]
 
 
 def split_rows(split: Split, molecules: Sequence[Molecule]) -> dict[str, list[int]]:
@@ -154,6 +173,7 @@ def _finish(
     kind: str,
     keep_copies: bool,
     seed: int,
+    labelled: np.ndarray | None,
     notes: Sequence[str] = (),
 ) -> Split:
     """Deal with equal molecules, a missing valid part and rows in no part."""
@@ -177,7 +197,10 @@ def _finish(
             f"({describe_rows(sorted(left_out))})"
         )
     if (part_of == 0).any() and not (part_of == 1).any():
-        hold_out(part_of, copies(molecules), _VALID_FRACTION, np.random.default_rng(seed))
+        groups = copies(molecules)
+        if labelled is not None:
+            groups = [group[labelled[group]] for group in groups]
+        hold_out(part_of, groups, _VALID_FRACTION, np.random.default_rng(seed))
         noted.append("no valid rows were given: a tenth of the training molecules was drawn")
     if not (part_of == 2).any():
         noted.append("no test rows were given")
@@ -188,7 +211,7 @@ def _read_text(path: Path) -> str:
     """The text of a file, unzipped when its name ends in .gz."""
     try:
         data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+        return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the split file {path}: {error}") from error
 
@@ -218,7 +241,7 @@ def _csv_rows(text: str, path: Path, column: str | None) -> dict[int, int]:
     return rows
 
 
-def _json_rows(text: str, path: Path, fold: int | None) -> dict[int, int]:
+def _json_rows(text: str, path: Path, fold: int | None, known: int | None) -> dict[int, int]:
     """Row to part number, from a JSON file."""
     wrong = UserError(
         f'{path} is not a split: write {{"train": [rows], "val": [rows], "test": [rows]}}, '
@@ -244,22 +267,24 @@ def _json_rows(text: str, path: Path, fold: int | None) -> dict[int, int]:
     parts = found.get("rows", found)
     if not isinstance(parts, Mapping) or "train" not in parts:
         raise wrong
-    return _part_rows(parts, path, wrong)
+    return _part_rows(parts, path, wrong, known)
 
 
-def _part_rows(parts: Mapping[str, object], path: Path, wrong: UserError) -> dict[int, int]:
+def _part_rows(
+    parts: Mapping[str, object], path: Path, wrong: UserError, known: int | None
+) -> dict[int, int]:
     rows: dict[int, int] = {}
     for name, listed in parts.items():
         if name not in _PART_OF or name == "":
             raise wrong
-        for row in _expand(listed, wrong):
+        for row in _expand(listed, path, wrong, known):
             if row in rows:
                 raise UserError(f"row {row} is twice in {path}: each row may be in one part, once")
             rows[row] = _PART_OF[name]
     return rows
 
 
-def _expand(listed: object, wrong: UserError) -> list[int]:
+def _expand(listed: object, path: Path, wrong: UserError, known: int | None) -> list[int]:
     """Row numbers from a list of them or from text such as ``0-99, 120`` (both ends count)."""
     if isinstance(listed, str):
         rows: list[int] = []
@@ -267,7 +292,11 @@ def _expand(listed: object, wrong: UserError) -> list[int]:
             match = _RANGE.fullmatch(piece)
             if match is None:
                 raise wrong
-            rows.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                raise UserError(f"{path} has the rows {piece}: write the lower end first")
+            _check_known(last, path, known)
+            rows.extend(range(first, last + 1))
         return rows
     if not isinstance(listed, list):
         raise wrong

@@ -19,9 +19,13 @@ class ImpossibleSplitError(UserError):
     """A split that these molecules do not allow: ``problem``, and ``advice`` what to do."""
 
     def __init__(self, problem: str, advice: str) -> None:
-        super().__init__(f"{problem}: {advice}")
+        super().__init__(problem, advice)
         self.problem = problem
         self.advice = advice
+
+    def __str__(self) -> str:
+        """One line: the problem and the advice."""
+        return f"{self.problem}: {self.advice}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,8 +244,12 @@ def copies(molecules: Sequence[Molecule]) -> list[np.ndarray]:
 def hold_out(
     part_of: np.ndarray, groups: Sequence[np.ndarray], fraction: float, rng: np.random.Generator
 ) -> None:
-    """Draw about ``fraction`` of part 0 as part 1, in place: whole groups, one at least."""
-    free = [group for group in groups if part_of[group[0]] == 0]
+    """Draw about ``fraction`` of part 0 as part 1, in place: whole groups, one at least.
+
+    Members of a group that are in another part, or in none, stay there.
+    """
+    members = (group[part_of[group] == 0] for group in groups)
+    free = [group for group in members if len(group)]
     if len(free) < 2:
         return
     wanted = fraction * sum(len(group) for group in free)

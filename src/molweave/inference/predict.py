@@ -30,11 +30,12 @@ class PredictionColumns:
         """Columns for a model with these tasks and modalities."""
         self.members, self.details = members, details
         numbers: list[str] = []
+        self.scales: dict[str, float] = {}
         for task in tasks:
             suffix = "prob" if task.kind == "classification" else "pred"
-            numbers.append(f"{task.name}_{suffix}")
-            if members > 1:
-                numbers.append(f"{task.name}_std")
+            mine = [f"{task.name}_{suffix}", *([f"{task.name}_std"] if members > 1 else [])]
+            numbers += mine
+            self.scales |= dict.fromkeys(mine, task.scale)
         if details:
             numbers += [f"weight_{name}" for name in modalities]
         text = np.dtype(str)
@@ -106,7 +107,14 @@ def predict_file(
     tally = Tally()
     added = columns_of(runner, table, details=details)
     names = [*table.columns, *added.names]
-    with TableWriter(out, names, overwrite, exact=table.columns, types=added.types) as writer:
+    with TableWriter(
+        out,
+        names,
+        overwrite,
+        exact=table.columns,
+        scales=added.scales,
+        types=added.types,
+    ) as writer:
         for values in predict_rows(runner, table, details=details, tally=tally):
             writer.write(values)
             if on_row is not None:

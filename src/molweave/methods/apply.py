@@ -74,7 +74,7 @@ def apply_members(
             usable[indices] = present.any(0).cpu().numpy()
             for number, member in enumerate(members):
                 result = member.predict(batch)
-                predictions[number, indices] = result.values.cpu().numpy()
+                predictions[number, indices] = result.values.numpy()
                 weights[indices] += result.encoding.weights.float().cpu().numpy() / len(members)
                 if number == 0:
                     embeddings[indices] = result.encoding.embedding.float().cpu().numpy()

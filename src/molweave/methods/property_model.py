@@ -20,7 +20,9 @@ class Prediction:
     """Predictions in the units of the tasks, and the encoding that they were made from.
 
     Attributes:
-        values: probability of class 1, or the value in the units of the training data.
+        values: probability of class 1, or the value in the units of the training data; in double
+            precision on the CPU, because single precision has no digits left for values that are
+            large compared with their spread (total energies, say).
         encoding: embedding, modality weights and codes.
     """
 
@@ -58,15 +60,13 @@ class Embedder(Network):
     def predict(self, batch: Batch) -> Prediction:
         """The encoding, and no values."""
         encoding = self.method.encode(batch)
-        return Prediction(encoding.embedding.new_zeros(batch.size, 0), encoding)
+        return Prediction(torch.zeros(batch.size, 0, dtype=torch.float64), encoding)
 
 
 class PropertyModel(Network):
     """A method and one head output per task; targets are standardised inside."""
 
     classification: Tensor
-    mean: Tensor
-    scale: Tensor
     positive_weight: Tensor
 
     def __init__(
@@ -97,10 +97,8 @@ class PropertyModel(Network):
         kinds = [task.kind == "classification" for task in tasks]
         weights = positive_weight or [1.0] * len(tasks)
         self.register_buffer("classification", torch.tensor(kinds), persistent=False)
-        self.register_buffer("mean", torch.tensor([task.mean for task in tasks]), persistent=False)
-        self.register_buffer(
-            "scale", torch.tensor([task.scale for task in tasks]), persistent=False
-        )
+        self._mean = torch.tensor([task.mean for task in tasks], dtype=torch.float64)
+        self.scale = torch.tensor([task.scale for task in tasks], dtype=torch.float64)
         self.register_buffer("positive_weight", torch.tensor(weights), persistent=False)
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Term]:
@@ -108,11 +106,10 @@ class PropertyModel(Network):
         if batch.targets is None or batch.target_mask is None:
             raise ValueError("a training batch needs targets")
         encoding = self.method.encode(batch)
+        outputs = self.head(encoding.embedding)
         task = property_loss(
-            self.head(encoding.embedding),
-            torch.where(
-                self.classification, batch.targets, (batch.targets - self.mean) / self.scale
-            ),
+            outputs,
+            ((batch.targets - self._mean) / self.scale).float().to(outputs.device),
             batch.target_mask,
             classification=self.classification,
             positive_weight=self.positive_weight,
@@ -129,8 +126,8 @@ class PropertyModel(Network):
     def predict(self, batch: Batch) -> Prediction:
         """Probabilities of class 1 and values in the units of the training data."""
         encoding = self.method.encode(batch)
-        outputs = self.head(encoding.embedding).float()
+        outputs = self.head(encoding.embedding).float().cpu().double()
         values = torch.where(
-            self.classification, torch.sigmoid(outputs), outputs * self.scale + self.mean
+            self.classification.cpu(), torch.sigmoid(outputs), outputs * self.scale + self._mean
         )
         return Prediction(values, encoding)

@@ -56,10 +56,18 @@ def choose_split(
             )
         index = list(columns).index(rest)
         labels = [record.values[index] for record in records]
-        return split_from_column(labels, molecules, column=rest, seed=seed)
+        return split_from_column(labels, molecules, column=rest, seed=seed, labelled=labelled)
     if kind == "file":
         path, column, fold = _place(rest)
-        return split_from_file(path, molecules, column=column, fold=fold, rows=rows, seed=seed)
+        return split_from_file(
+            path,
+            molecules,
+            column=column,
+            fold=fold,
+            rows=rows,
+            seed=seed,
+            labelled=labelled,
+        )
     if labelled is None or labelled.all():
         return _draw(kind, rest, molecules, seed)
     kept = np.flatnonzero(labelled)
