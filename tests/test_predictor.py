@@ -9,6 +9,7 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import torch
 from fits import SPLIT, TINY, fitted, frame, options, same_weights, untrained, write_table
@@ -159,17 +160,27 @@ def test_what_predict_takes(tmp_path, as_file):
         "error",
     ]
     numbers = ["alcohol_prob", "carbons_pred"]
-    for given in (SMILES, np.array(SMILES), pd.Series(SMILES), tuple(SMILES)):
+    column = np.array(SMILES)[:, None]
+    for given in (SMILES, np.array(SMILES), column, pd.Series(SMILES), tuple(SMILES)):
         again = model.predict(given)
         assert again["smiles"].tolist() == SMILES
         np.testing.assert_array_equal(again[numbers], found[numbers])
     mols = [Chem.MolFromSmiles(text) for text in SMILES]
-    np.testing.assert_allclose(model.predict(mols)[numbers], found[numbers], atol=1e-6)
+    for given in (mols, pd.DataFrame({"smiles": mols})):
+        np.testing.assert_allclose(model.predict(given)[numbers], found[numbers], atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("given", "kind"),
-    [(Chem.MolFromSmiles("CCO"), "Mol"), (3, "int"), (None, "NoneType"), ({"smiles": []}, "dict")],
+    [
+        (Chem.MolFromSmiles("CCO"), "Mol"),
+        (3, "int"),
+        (None, "NoneType"),
+        ({"smiles": []}, "dict"),
+        (pyarrow.table({"smiles": ["C"]}), "Table"),
+        (np.array("C"), "ndarray"),
+        (np.array([["C", "N"]]), "ndarray"),
+    ],
 )
 def test_what_is_no_data(given, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
@@ -216,6 +227,50 @@ def test_predictions_have_the_index_of_their_table():
     assert found.index.tolist() == ["m30", "m4", "m17"]
     joined = table.assign(p=found["alcohol_prob"])
     assert joined["p"].notna().all()
+    again = fitted().predict(table["smiles"])
+    pd.testing.assert_series_equal(again["alcohol_prob"], found["alcohol_prob"])
+    twice = pd.concat([table, table])
+    assert fitted().predict(twice["smiles"])["smiles"].tolist() == twice["smiles"].tolist()
+
+
+COLUMNS = {
+    "smiles": ["CCO", "C1CC", "CC"],
+    "id": pd.array([9007199254740993, None, 1], dtype="Int64"),
+    "flag": pd.array([True, None, False], dtype="boolean"),
+    "batch": pd.Categorical(["a", "b", "a"]),
+    "x": np.array([0.1, 0.2, 0.3], dtype=np.float32),
+    0: [1, 2, 3],
+}
+
+
+def test_the_columns_of_a_table_come_back_as_they_were(tmp_path):
+    table = pd.DataFrame(COLUMNS, index=[7, 7, 3])
+    found = fitted().predict(table)
+    pd.testing.assert_frame_equal(found[list(table.columns)], table)
+    assert found["error"].notna().tolist() == [False, True, False]
+    table.drop(columns=0).to_parquet(tmp_path / "a.parquet", index=False)
+    ids = fitted().predict(tmp_path / "a.parquet")["id"]
+    assert ids.tolist() == table["id"].tolist()
+
+
+def test_a_column_of_a_list():
+    with pytest.raises(UserError, match="smiles_column='x' names a column, and a list of"):
+        fitted().predict(SMILES, smiles_column="x")
+
+
+def test_a_loaded_model_is_not_fitted_again_with_other_settings(tmp_path):
+    fitted().save(tmp_path / "model")
+    with pytest.raises(UserError, match="this model was loaded, and fit would start another one"):
+        Predictor.load(tmp_path / "model").fit(frame(), "alcohol")
+
+
+def test_a_model_from_a_relative_path_knows_its_folder_elsewhere(tmp_path, monkeypatch):
+    fitted().save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    model = Predictor.load("model")
+    monkeypatch.chdir("/")
+    assert model.metrics == fitted().metrics
+    assert model.evaluate(frame()).trained_on
 
 
 @pytest.mark.parametrize(

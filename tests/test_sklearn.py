@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle  # noqa: TID251 - what joblib does with any estimator
+import tracemalloc
 from typing import Any
 
 import jaxtyping
@@ -29,6 +30,7 @@ from molweave import (
     Predictor,
     UserError,
 )
+from molweave.sklearn.molecules import one_column
 
 SMALL: dict[str, Any] = {
     "modalities": ["graph"],
@@ -208,6 +210,23 @@ def test_several_tasks_with_missing_labels():
         r2_score(numbers[:, 1], found[:, 1]),
     ]
     assert values.score(SMILES, numbers) == pytest.approx(np.mean(expected))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "Float64"])
+def test_missing_labels_of_pandas(dtype):
+    y = pd.Series(ALCOHOL).astype(dtype)
+    y[::3] = pd.NA
+    model = MolweaveClassifier(**SMALL).fit(SMILES, y)
+    labels = np.where(y.isna(), np.nan, np.asarray(ALCOHOL, dtype=float))
+    again = MolweaveClassifier(**SMALL).fit(SMILES, labels)
+    assert same_weights(model.predictor_, again.predictor_)
+
+
+def test_a_long_molecule_among_many_takes_no_room():
+    tracemalloc.start()
+    one_column(["CCO"] * 20_000 + ["C" * 5_000])
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,11 @@ class Predictor(Embeds):
         from molweave.training.pipeline import fit_table
         from molweave.training.state import checkpoint_of, remove_states
 
+        if self._result is None and self._runner is not None:
+            raise UserError(
+                "this model was loaded, and fit would start another one; make a new Predictor with "
+                "the settings that you want (info()['record']['command'] has those of this one)"
+            )
         names = _column_names(targets)
         options = FitOptions(**self.options, split=split)
         pick_device(options.device)
@@ -150,7 +155,8 @@ class Predictor(Embeds):
             details: add the weight of every modality.
 
         Returns:
-            The input's columns and those of `PredictionColumns`, with the index of a DataFrame.
+            The input's columns, as they were, and those of `PredictionColumns`, with the index of
+            a DataFrame or Series.
 
         Raises:
             UserError: not fitted, or data that cannot be read; says what to do.
@@ -160,14 +166,15 @@ class Predictor(Embeds):
         table = molecules_of(data, smiles_column)
         added = columns_of(self.runner, table, details=details).names
         rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
-        frame = pd.DataFrame(rows, columns=[*table.columns, *added])
-        text = ["missing", "error"]
-        numbers = [name for name in added if name not in text]
-        frame[numbers] = frame[numbers].astype(float)
-        frame[text] = frame[text].astype(object).where(frame[text].notna(), None)
-        if isinstance(data, pd.DataFrame):
+        frame = pd.DataFrame(rows, columns=[*table.columns, *added], dtype=object)
+        if isinstance(data, pd.DataFrame | pd.Series):
             frame.index = data.index
-        return frame
+        numbers = {name: float for name in added if name not in ("missing", "error")}
+        found = frame[added].astype(numbers)
+        if not isinstance(data, pd.DataFrame):
+            data = frame[list(table.columns)]
+            data = data.assign(**{name: _infer(data[name]) for name in table.columns})
+        return data.assign(**{name: found[name] for name in added})
 
     def predict_file(
         self,
@@ -213,7 +220,7 @@ class Predictor(Embeds):
                 for name in MODEL_FILES & {path.name for path in list_folder(self._folder)}:
                     shutil.copy(self._folder / name, fresh / name)
             write_model(self.runner.model, fresh)
-        self._folder = folder
+        self._folder = folder.absolute()
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", workers: int = 0) -> "Predictor":
@@ -230,7 +237,7 @@ class Predictor(Embeds):
         spec = model.spec
         predictor = cls(method=spec.method, preset=spec.preset, device=device, workers=workers)
         predictor._use(model, device, workers)
-        predictor._folder = Path(folder)
+        predictor._folder = Path(folder).absolute()
         return predictor
 
     @property
@@ -261,7 +268,7 @@ class Predictor(Embeds):
         _ = self.runner
         if self._result is not None:
             return self._result.scores
-        return {} if self._folder is None else read_scores(self._folder)
+        return {} if self._folder is None else read_scores(_from_here(self._folder))
 
     def info(self) -> dict[str, Any]:
         """Specification, record, number of parameters and scores, as plain values."""
@@ -296,10 +303,24 @@ class Predictor(Embeds):
         if self._result is not None:
             data, split = self._result.data, self._result.split
             return TrainedOn.of(data.molecules[position].canonical for position in split.train)
-        return None if self._folder is None else TrainedOn.read(self._folder)
+        return None if self._folder is None else TrainedOn.read(_from_here(self._folder))
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)
+
+
+def _from_here(folder: Path) -> Path:
+    """A folder as messages call it: from the working folder where it is below it."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _infer(column: "pd.Series") -> "pd.Series":
+    """A column of Python values with the type that holds them all as they are."""
+    from pandas.api.types import infer_dtype
+
+    whole = infer_dtype(column, skipna=True) == "integer"
+    return column.astype("Int64") if whole and column.isna().any() else column.infer_objects()
 
 
 def _column_names(targets: object) -> list[str]:

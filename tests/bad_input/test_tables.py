@@ -136,6 +136,7 @@ def test_an_unknown_target(cli, model, tmp_path):
             "number if you decide that the limit stands for the value",
         ),
         ("0,7", "write decimals with a point, not a comma"),
+        ("1,000", "write decimals with a point, and thousands without a comma between them"),
         ("inf", "a target must be a number; write classes as 0 and 1, leave unknown fields empty"),
     ],
 )

@@ -239,6 +239,19 @@ def test_tabs_in_the_header_of_a_smiles_file_separate_its_columns(tmp_path, end)
     assert smiles(table) == ["CCO", "", "C1CC |$a$|", "C"]
 
 
+def test_the_first_line_of_a_smiles_file_that_is_not_blank_may_be_a_header(tmp_path):
+    table = open_table(put(tmp_path, "a.smi", "\n\nsmi canonical_smiles\nCCO OCC\n\nC\n"))
+    assert (table.columns, table.smiles_column) == (("smi", "canonical_smiles"), "smi")
+    assert [record.values for record in table] == [("CCO", "OCC"), ("", ""), ("C", "")]
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_a_delimited_table_called_smi(tmp_path, mark):
+    path = put(tmp_path, "a.smi", f"smiles{mark}name\nCCO{mark}e\n")
+    with pytest.raises(UserError, match=r"is the header of a table with .*rename the file to .csv"):
+        open_table(path)
+
+
 def test_the_smiles_of_a_smiles_file_are_its_first_words(tmp_path):
     path = put(tmp_path, "a.smi", "CCO ethanol\n")
     assert smiles(open_table(path, smiles_column="SMILES")) == ["CCO"]

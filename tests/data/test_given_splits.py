@@ -187,7 +187,7 @@ def test_ranges_are_looked_at_before_they_are_counted_out(tmp_path):
     with pytest.raises(UserError, match="names row 2900000000, and the data have 8 rows"):
         split_from_file(path, _chains(8), rows=8)
     path = _write(tmp_path, "s.json", '{"train": "0-3, 7-5", "val": [4], "test": []}')
-    with pytest.raises(UserError, match="s.json has the rows 7-5: write the lower end first"):
+    with pytest.raises(UserError, match=r"s.json has the rows 7-5: write the lower end first"):
         split_from_file(path, _chains(8), rows=8)
 
 

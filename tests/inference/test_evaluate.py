@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from fits import frame
 from sklearn import metrics
@@ -65,6 +66,13 @@ def test_one_class_has_no_roc_curve(flat):
     assert found["roc_auc"] is None
     assert found["n"] == 40
     assert found["accuracy"] is not None
+
+
+def test_labels_of_rows_without_a_molecule_do_not_count(flat, table):
+    extra = pd.DataFrame({"smiles": ["C1CC"], "logp": ["<5"], "active": ["?"]})
+    again = flat.evaluate(pd.concat([table, extra]))
+    assert again.scores == flat.evaluate(table).scores
+    assert sum(again.rows.rejected.values()) == 1
 
 
 def test_predictions_in_the_table_do_not_matter(flat, table):

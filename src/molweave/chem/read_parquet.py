@@ -89,12 +89,7 @@ class ListTable(Table):
 
     def __iter__(self) -> Iterator[Record]:
         for row, item in enumerate(self._smiles):
-            if isinstance(item, Chem.Mol):
-                problem = describe_size(item)
-                text = None if problem else Chem.MolToSmiles(item)
-                yield Record(row, (text,), text, None if problem else item, problem)
-            else:
-                yield record_of_values(row, (_python_value(item),), 0)
+            yield record_of_values(row, (_python_value(item),), 0)
 
 
 class _RecordReader:
@@ -126,8 +121,13 @@ def _read_coordinates(given: object) -> np.ndarray | None:
 
 
 def record_of_values(row: int, values: tuple[object, ...], position: int) -> Record:
-    """A record of Python values whose SMILES is the one at ``position``."""
+    """A record of Python values whose SMILES, or RDKit molecule, is the one at ``position``."""
     smiles = values[position]
+    if isinstance(smiles, Chem.Mol):
+        problem = describe_size(smiles)
+        text = None if problem else Chem.MolToSmiles(smiles)
+        shown = (*values[:position], text, *values[position + 1 :])
+        return Record(row, shown, text, None if problem else smiles, problem)
     if smiles is None or isinstance(smiles, str):
         return Record(row, values, smiles)
     if isinstance(smiles, float) and math.isnan(smiles):

@@ -119,13 +119,16 @@ class SmilesFileTable(Table):
         self.name = source.name
         self._source = source
         with source.text() as text:
-            first = next(iter(text), "").strip()
+            first = next(filter(None, map(str.strip, text)), "")
+        _refuse_delimited(first, source.name)
         self._has_header = _is_header(first)
         self._mark = "\t" if self._has_header and "\t" in first else None
         names = first.split(self._mark) if self._has_header else ["smiles"]
         self.columns = tuple(map(str.strip, names)) if len(names) > 1 else (names[0], "name")
         check_unique(self.columns, source.name)
-        self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
+        self.smiles_column = self.columns[0]
+        if smiles_column is not None:
+            self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
         if self.smiles_column != self.columns[0]:
             raise UserError(
                 f"{source.name}: in a SMILES file the first word of a line is the SMILES, not the "
@@ -135,12 +138,14 @@ class SmilesFileTable(Table):
     def __iter__(self) -> Iterator[Record]:
         row, blank = 0, 0
         width = len(self.columns)
+        header = self._has_header
         with self._source.text() as text:
-            for number, line in enumerate(text):
-                if number == 0 and self._has_header:
-                    continue
+            for line in text:
                 if not line.strip():
-                    blank += 1
+                    blank += not header
+                    continue
+                if header:
+                    header = False
                     continue
                 for _ in range(blank):
                     yield Record(row, ("",) * width, None, problem="empty line")
@@ -163,6 +168,15 @@ def _is_structure(text: str) -> bool:
         return False
     with rdBase.BlockLogs():
         return Chem.MolFromSmiles(text) is not None
+
+
+def _refuse_delimited(first: str, name: str) -> None:
+    for mark in ",;":
+        if mark in first and _is_header(first.partition(mark)[0]):
+            raise UserError(
+                f"{name}: the first line, {first!r}, is the header of a table with {mark!r} "
+                "between the columns, not of a SMILES file; rename the file to .csv"
+            )
 
 
 def _is_header(line: str) -> bool:

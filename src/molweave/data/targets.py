@@ -23,6 +23,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _MISSING = frozenset({"", "na", "nan", "none", "null", "n/a", "<na>", "nat"})
 _FLAGS = {"true": 1.0, "false": 0.0}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -100,6 +101,8 @@ def _remedy(text: str) -> str:
         )
     if _NUMBER.fullmatch(text):
         return f"a target must be a number of at most {_LARGEST:.1e} in size; use another unit"
+    if _THOUSANDS.fullmatch(text):
+        return "write decimals with a point, and thousands without a comma between them"
     if _DECIMAL_COMMA.fullmatch(text):
         return "write decimals with a point, not a comma"
     return "a target must be a number; write classes as 0 and 1, leave unknown fields empty"

@@ -1,11 +1,13 @@
 """Score a fitted model on a labelled table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from molweave.chem.molecule import Molecule
-from molweave.chem.table import Table
+from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.standardize import Standardizer
+from molweave.chem.table import Record, Table
 from molweave.data.scores import score_tasks
 from molweave.data.targets import check_classes, parse_targets
 from molweave.data.trained_on import TrainedOn
@@ -47,12 +49,14 @@ def evaluate_table(
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.
 
     Raises:
-        UserError: a target column is absent or not numeric, or the table has no rows.
+        UserError: a target column is absent, or not numeric in a row with a usable molecule, or
+            the table has no rows.
     """
     tasks = runner.model.spec.tasks
     tally = Tally()
     known = None if trained_on is None else 0
-    truth = parse_targets(table.columns, table, [task.name for task in tasks])
+    records = map(partial(_without_molecule, runner.standardizer), table)
+    truth = parse_targets(table.columns, records, [task.name for task in tasks])
     if not len(truth):
         raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
     if np.isnan(truth).all():
@@ -75,3 +79,9 @@ def evaluate_table(
         rows=tally.summary(),
         trained_on=known,
     )
+
+
+def _without_molecule(standardizer: Standardizer, record: Record) -> Record:
+    """The record, with the problem of its structure, so that its labels do not count."""
+    result = standardizer(record)
+    return replace(record, problem=str(result)) if isinstance(result, Rejected) else record

@@ -19,18 +19,27 @@ def as_table(data: Any, smiles_column: str | None) -> Table:
     """A table, a file, a DataFrame or a list of SMILES or RDKit molecules as a table.
 
     Raises:
-        UserError: something else, or a file that cannot be read.
+        UserError: something else, a file that cannot be read, or a column that is named for a list.
     """
     if isinstance(data, Table):
         return data
     if isinstance(data, str | Path):
         return open_table(data, smiles_column=smiles_column)
-    if hasattr(data, "columns"):
+    if hasattr(data, "columns") and hasattr(data, "itertuples"):
         return table_from_frame(data, smiles_column=smiles_column)
-    if isinstance(data, bytes | Mapping) or not isinstance(data, Iterable):
+    dimensions = getattr(data, "ndim", 1)
+    if dimensions == 2 and data.shape[1] == 1:
+        data, dimensions = data[:, 0], 1
+    wrong = isinstance(data, bytes | Mapping) or hasattr(data, "columns") or dimensions != 1
+    if wrong or not isinstance(data, Iterable):
         raise UserError(
-            "data must be a file, a DataFrame or a list of SMILES or RDKit molecules; found "
+            "data must be a file, a pandas DataFrame or a list of SMILES or RDKit molecules; found "
             f"{type(data).__name__}; put a single molecule into a list"
+        )
+    if smiles_column is not None:
+        raise UserError(
+            f"smiles_column={smiles_column!r} names a column, and a list of molecules has none; "
+            "leave it out"
         )
     return table_from_smiles(list(data))
 

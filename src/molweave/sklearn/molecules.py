@@ -82,7 +82,7 @@ def one_column(X: Any) -> list[object]:
     """
     if hasattr(X, "toarray"):
         raise TypeError("a sparse matrix holds no molecules; pass a list of SMILES")
-    if isinstance(X, str) or not hasattr(X, "__len__") or np.ndim(X) == 0:
+    if isinstance(X, str) or not hasattr(X, "__len__") or getattr(X, "ndim", 1) == 0:
         raise ValueError(f"expected a sequence of molecules, found {X!r}")
     if hasattr(X, "columns"):
         X = X.to_numpy(dtype=object)

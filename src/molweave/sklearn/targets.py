@@ -96,8 +96,11 @@ def two_classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def missing(labels: np.ndarray) -> np.ndarray:
-    """True where a label is None or NaN, which is what differs from itself."""
-    found = [item is None or item != item for item in labels.ravel().tolist()]
+    """True where a label is None, NaN (which is what differs from itself) or the NA of pandas."""
+    found = [
+        item is None or type(item).__name__ == "NAType" or item != item
+        for item in labels.ravel().tolist()
+    ]
     return np.array(found, dtype=bool).reshape(labels.shape)
 
 
