@@ -125,6 +125,20 @@ def test_alignment_is_over_every_pair_of_modalities_that_a_molecule_has(batch) -
     torch.testing.assert_close(found, torch.stack(values).mean())
 
 
+def test_a_validation_draws_from_its_generator(batch) -> None:
+    method = tiny_model().eval().method
+
+    def assessed(seed: int) -> float:
+        found = method.assess(batch, torch.Generator().manual_seed(seed))
+        return found.terms["mmd"].value.item()
+
+    torch.manual_seed(0)
+    assert assessed(3) == assessed(3) != assessed(4)
+    after = torch.rand(3)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(3), after)
+
+
 def test_reconstruction_is_the_error_of_the_decoders(batch) -> None:
     method, encoding = encoded(batch)
     values = []

@@ -193,3 +193,13 @@ def test_a_batch_of_one_molecule_can_be_trained_on() -> None:
     found.sum().backward()
     assert found.isfinite().all()
     assert int(network.norm.num_batches_tracked) == 0
+
+
+def test_stored_codes_have_no_part_in_statistics_that_are_estimated_anew(codes: Tensor) -> None:
+    found = layer().eval()
+    found.references.fill_(9.0)
+    found.norm.momentum, found.norm.training = None, True
+    with torch.no_grad():
+        found(codes)
+        torch.testing.assert_close(found.norm.running_mean, found.theta(codes).mean(0))
+    assert found.norm.num_batches_tracked == 1

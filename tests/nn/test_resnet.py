@@ -101,3 +101,10 @@ def test_images_are_augmented_in_training_only() -> None:
         expected = plain.eval()(image_part(pixels))
         assert torch.equal(model.eval()(image_part(pixels)), expected)
         assert not torch.equal(model.train()(image_part(pixels)), plain.train()(image_part(pixels)))
+
+
+def test_training_on_one_image_whose_last_maps_are_one_pixel() -> None:
+    model = ResNet18(width=4).train()
+    found = model(image_part(torch.randint(256, (1, 3, 32, 32), dtype=torch.uint8)))
+    assert found.isfinite().all()
+    found.sum().backward()

@@ -45,7 +45,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "references": 12,
         "anchors": 4,
     },
-    "moleblend": {"width": 16, "layers": 2, "heads": 2, "feed_forward": 16, "kernels": 16},
+    "moleblend": {"width": 16, "layers": 2, "heads": 2, "feed_forward": 16},
 }
 """What makes a preset of a method small enough for a test."""
 

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fits import SPLIT, frame, options
@@ -15,8 +16,10 @@ from molweave.training.finetune import Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import fit_table
 
+NAMES = ("alcohol", "carbons")
 
-def captured_trainer(monkeypatch, **changes) -> Trainer:
+
+def captured_trainer(monkeypatch, table=None, **changes) -> Trainer:
     """A trainer that has not begun, on 24 molecules."""
     found = []
 
@@ -26,17 +29,27 @@ def captured_trainer(monkeypatch, **changes) -> Trainer:
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "run", capture)
-        table = table_from_frame(frame())
-        settings = FitOptions(**options(split=SPLIT, **changes))
+        settings = FitOptions(**options(**{"split": SPLIT, **changes}))
         with pytest.raises(KeyboardInterrupt):
-            fit_table(table, ("alcohol",), settings)
+            fit_table(table_from_frame(frame() if table is None else table), NAMES, settings)
     return found[0]
 
 
-@pytest.mark.parametrize("limit", [1, 700, 3000])
-def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit):
+def sparse() -> pd.DataFrame:
+    """Few labels, of one task mostly, and none of small molecules but one."""
+    table = frame().astype({"alcohol": float}).assign(part=["train"] * 24 + ["valid"] * 16)
+    table.loc[[*range(1, 12), 15, 18], "alcohol"] = np.nan
+    table.loc[[*range(3), *range(4, 22)], "carbons"] = np.nan
+    return table
+
+
+@pytest.mark.parametrize("table", [None, sparse()], ids=["full", "sparse"])
+@pytest.mark.parametrize("limit", [1, 300, 700])
+def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit, table):
     trainer = captured_trainer(
         monkeypatch,
+        table,
+        **({} if table is None else {"split": "column:part"}),
         method="moleblend",
         modalities=None,
         method_options={**SIZES["moleblend"], "dropout": 0, "encoder_dropout": 0, "drop_path": 0},

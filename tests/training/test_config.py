@@ -5,6 +5,8 @@ from molweave.errors import UserError
 from molweave.training.config import TrainConfig
 from molweave.training.options import FitOptions
 
+TERMS = ("kl", "mmd", "align", "orth", "rec")
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -51,6 +53,24 @@ def test_values_that_make_no_sense(changes, message):
         ),
         ({"method": "moleblend", "method_options": {"spd": 2}}, "spd does nothing with views=2d"),
         (
+            {"method": "moleblend", "method_options": {"kernels": 9}},
+            "kernels does nothing with views=2d",
+        ),
+        ({"method_options": {"align": 0, "temperature": 1}}, "temperature does nothing with align"),
+        (
+            {"method_options": {"orth": 0, "orthogonality": "cosine"}},
+            "orthogonality does nothing with orth=0",
+        ),
+        (
+            {
+                "method_options": {
+                    **dict.fromkeys(("kl", "mmd", "align", "orth", "rec"), 0),
+                    "ramp": 1,
+                }
+            },
+            "ramp does nothing with kl, mmd, align, orth, rec of 0",
+        ),
+        (
             {"method": "mmsa", "method_options": {"protocol": "fused", "contrast": 1}},
             "contrast does nothing with protocol=fused",
         ),
@@ -60,7 +80,7 @@ def test_values_that_make_no_sense(changes, message):
         ),
         (
             {"method": "mmsa", "modalities": ("graph", "image")},
-            "views does nothing with protocol=graph",
+            r"views does nothing with protocol=graph \(protocol=fused reads several\)",
         ),
         (
             {"method": "mmsa", "method_options": {"protocol": "fused", "anchors": 9}},

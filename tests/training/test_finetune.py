@@ -16,7 +16,7 @@ from molweave.events import Events
 from molweave.methods.apply import apply_members
 from molweave.training import finetune
 from molweave.training.config import TrainConfig
-from molweave.training.finetune import Trainer, choose_metric, refuse_precision
+from molweave.training.finetune import Trainer, choose_metric, choose_precision, refuse_precision
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
 from molweave.wording import counted
@@ -93,7 +93,7 @@ def test_only_labels_of_the_training_part_are_learnt():
 
     tested, learnt = int(plain.split.test[0]), int(plain.split.train[0])
     assert not changed(tested, carbons=90.0)
-    assert not changed(tested, alcohol=np.nan, carbons=np.nan)
+    assert not changed(tested, carbons=np.nan)
     assert changed(learnt, carbons=90.0)
     assert changed(learnt, alcohol=np.nan)
 
@@ -353,3 +353,20 @@ def test_apply_uses_the_device_of_the_members(monkeypatch):
     monkeypatch.setattr("molweave.training.pipeline.apply_members", remember)
     result = fit()
     assert devices == [next(result.model.members[0].parameters()).device]
+
+
+def test_a_metric_without_a_value_on_the_validation_part():
+    with pytest.raises(UserError, match="the metric roc_auc has no value on the validation part"):
+        choose_metric(TrainConfig(metric="roc_auc"), (CLASS,), np.ones((5, 1)))
+
+
+@pytest.mark.parametrize(
+    ("emulated", "in_hardware", "expected"),
+    [(True, True, "bf16-mixed"), (True, False, "32-true"), (False, False, "32-true")],
+)
+def test_bf16_is_taken_where_the_gpu_has_it(emulated, in_hardware, expected, monkeypatch):
+    def supported(including_emulation=True):
+        return emulated if including_emulation else in_hardware
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert choose_precision("auto", on_gpu=True) == expected

@@ -300,6 +300,28 @@ def test_a_network_without_objectives_is_refused(shards, method, changes):
         pretrain_corpus(shards, chosen)
 
 
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("dmmrl", {"modalities": ("geometry",)}, "has no coordinates, and geometry is made from"),
+        ("mmsa", {"views": ("geometry",)}, "has no coordinates, and geometry is made from"),
+        (
+            "moleblend",
+            dict.fromkeys(("spd", "edge", "atoms", "descriptors", "fingerprint"), 0.0),
+            "moleblend has nothing to learn from .* and without coordinates; leave",
+        ),
+    ],
+)
+def test_a_corpus_without_coordinates_teaches_nothing(
+    method, changes, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(corpora, "made_up", lambda name: None)
+    corpora.write_corpus(tmp_path / "flat", (8, 8), valid=2)
+    chosen = PretrainOptions(method=method, method_options=changes, training=RECIPE, device="cpu")
+    with pytest.raises(UserError, match=message):
+        pretrain_corpus(tmp_path / "flat", chosen)
+
+
 @pytest.mark.parametrize("device", ["banana", "cuda:99x"])
 def test_a_device_that_is_not_there_is_refused(shards, tmp_path, device):
     with pytest.raises(UserError, match="there is no device"):

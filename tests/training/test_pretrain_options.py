@@ -44,6 +44,22 @@ def test_options_that_make_no_sense(change, message):
             "anchors does nothing with memory=0 and recall=0",
         ),
         ({"modalities": ("graph",), "method_options": {"cross": 0.5}}, "cross does nothing with"),
+        (
+            {"method_options": {"hypergraph": "none", "neighbours": 3}},
+            "neighbours does nothing with hypergraph=none",
+        ),
+        (
+            {"method_options": {"contrast": 0, "recall": 0, "temperature": 1}},
+            "temperature does nothing with contrast=0 and recall=0",
+        ),
+        (
+            {"method": "moleblend", "method_options": {"atoms": 0, "hide_atoms": 0.9}},
+            "hide_atoms does nothing with atoms=0",
+        ),
+        (
+            {"method": "dmmrl", "modalities": ("graph",), "method_options": {"align": 5}},
+            "align is about several views, and graph is the only one",
+        ),
     ],
 )
 def test_what_would_do_nothing_is_refused(change, message):

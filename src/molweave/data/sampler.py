@@ -11,10 +11,10 @@ Sizes = Sequence[int] | np.ndarray
 def random_batches(sizes: Sizes, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
     """Cut positions into random batches for training; every position is in exactly one.
 
-    Batch sizes differ by at most one, so no epoch ends in a batch of one molecule. A batch is a
-    random sample: one of molecules of similar size would have a gradient, and statistics of batch
-    normalisation, of that size. Within a batch the molecules come in ascending size, so that a
-    network that pads can put similar ones together.
+    Batch sizes differ by at most one, so no epoch ends in a batch of one molecule unless
+    ``batch_size`` is 1 or 2. A batch is a random sample: one of molecules of similar size would
+    have a gradient, and statistics of batch normalisation, of that size. Within a batch the
+    molecules come in ascending size, so that a network that pads can put similar ones together.
 
     Args:
         sizes: number of atoms (or any cost) of each molecule.

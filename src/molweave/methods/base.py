@@ -1,7 +1,8 @@
 """A method: one paper's encoders, fusion and objectives behind one interface."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -100,7 +101,8 @@ class Method(nn.Module, ABC):
             batch: held-out molecules.
             generator: of all that is random, on the batch's device.
         """
-        return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
+        with _drawn_from(generator):
+            return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
 
     def monitors(self) -> dict[str, float]:
         """Further values for the log of a pre-training, of its last batches in this process."""
@@ -128,3 +130,13 @@ class Method(nn.Module, ABC):
         is one layer.
         """
         return dict.fromkeys((name for name, _ in self.named_parameters()), 0)
+
+
+@contextmanager
+def _drawn_from(generator: torch.Generator) -> Iterator[None]:
+    """In the block all random numbers follow from ``generator``; after it they go on as before."""
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    devices = [generator.device] if generator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield

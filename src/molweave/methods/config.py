@@ -107,3 +107,20 @@ def to_plain(config: Any) -> dict[str, Any]:
         for field in dataclasses.fields(config)
         for value in [getattr(config, field.name)]
     }
+
+
+def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> None:
+    """Refuse settings of what the configured network does not have.
+
+    Args:
+        changes: fields of the method's configuration that the user set.
+        config: the method's configuration.
+        unchanged: what it would be without the user.
+
+    Raises:
+        UserError: one of the fields is another one now, and does nothing.
+    """
+    idle = config.idle
+    for name in changes:
+        if name in idle and getattr(config, name) != getattr(unchanged, name):
+            raise UserError(f"{name} does nothing with {idle[name]}; leave it out")

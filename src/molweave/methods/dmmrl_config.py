@@ -110,9 +110,15 @@ class DMMRLConfig:
 
     @property
     def idle(self) -> dict[str, str]:
-        """Fields that change nothing, and why: those of encoders of other views."""
+        """Fields that change nothing, and why."""
         why = f"modalities={','.join(self.modalities)}"
-        return dict.fromkeys(of_other_views(_OF_VIEW, self.modalities), why)
+        found = dict.fromkeys(of_other_views(_OF_VIEW, self.modalities), why)
+        for term, name in (("align", "temperature"), ("orth", "orthogonality")):
+            if not getattr(self, term):
+                found[name] = f"{term}=0"
+        if not any(getattr(self, term) for term in _WEIGHTS):
+            found["ramp"] = f"{', '.join(_WEIGHTS)} of 0"
+        return found
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):

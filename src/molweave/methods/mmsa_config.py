@@ -189,9 +189,15 @@ class MMSAConfig:
         else:
             names = (*_IN_PRETRAINING, *_OF_AWARENESS, *_OF_FUSION, "read_memory")
         found |= dict.fromkeys(names, protocol)
+        if self.protocol == "graph":
+            found["views"] = f"{protocol} (protocol=fused reads several)"
         if not self.aware and self.protocol != "graph":
             no_memory = "memory=0 and recall=0" if self.protocol == "pretrain" else "no read_memory"
             found |= dict.fromkeys(_OF_AWARENESS, no_memory)
+        elif self.hypergraph == "none":
+            found |= dict.fromkeys(("neighbours", "symmetric"), "hypergraph=none")
+        if self.protocol == "pretrain" and not self.contrast and not self.recall:
+            found["temperature"] = "contrast=0 and recall=0"
         return found
 
     def _of_other_views(self) -> list[str]:

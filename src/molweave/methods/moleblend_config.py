@@ -124,8 +124,10 @@ class MoleBLENDConfig:
     def idle(self) -> dict[str, str]:
         """Fields that change nothing, and why."""
         if self.views == "blend":
-            return {}
-        return dict.fromkeys((*_PROBABILITIES, *TERMS, "symmetric", "noise"), f"views={self.views}")
+            return {} if self.atoms else {"hide_atoms": "atoms=0"}
+        names = (*_PROBABILITIES, *TERMS, "symmetric", "noise")
+        distances = ("kernels", "reach") if self.views == "2d" else ()
+        return dict.fromkeys((*names, *distances), f"views={self.views}")
 
     def _check_numbers(self) -> None:
         for names, lowest in (

@@ -16,7 +16,7 @@ from molweave.data.dataset import make_modalities
 from molweave.errors import UserError
 from molweave.methods import METHODS
 from molweave.methods.base import Method
-from molweave.methods.config import replace_fields, to_plain
+from molweave.methods.config import refuse_idle, replace_fields, to_plain
 from molweave.methods.folder import CONFIG, WEIGHTS, write_network
 from molweave.methods.property_model import Embedder
 from molweave.methods.spec import Spec, damaged, read_network
@@ -82,10 +82,11 @@ class PretrainedEncoder:
         """A network with these weights, in evaluation mode, see `EncoderSpec.configure`.
 
         Raises:
-            UserError: see `EncoderSpec.configure` and `load_into`; or it reads coordinates, of
-                which the pre-training saw none.
+            UserError: see `EncoderSpec.configure`, `refuse_idle` and `load_into`; or it reads
+                coordinates, of which the pre-training saw none.
         """
         config = self.spec.configure(changes)
+        refuse_idle(changes, config, self.spec.configure({}))
         method = METHODS[self.spec.method].method(config)
         self.load_into(method, to_plain(config))
         unseen = [] if self.spec.placed else spatial(method.modalities)

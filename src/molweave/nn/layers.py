@@ -81,19 +81,31 @@ class CategoricalEmbedding(nn.Module):
         return out
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that also takes a single row in training.
+class _AnyBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation that also takes a single value of each channel in training.
 
-    One row has no variance: it is normalised by the running statistics, as in evaluation.
+    One value has no variance: it is normalised by the running statistics, as in evaluation.
     """
 
-    def forward(self, input: Float[Tensor, "n D"]) -> Float[Tensor, "n D"]:
-        """Normalise every column; running statistics move in training with two rows or more."""
-        if not self.training or len(input) > 1:
-            return super().forward(input)
+    def forward(self, input: Float[Tensor, "n D *more"]) -> Float[Tensor, "n D *more"]:
+        """Normalise every channel; running statistics move in training with two values or more."""
+        if self.training and input.numel() == input.shape[1]:
+            return self.settled(input)
+        return super().forward(input)
+
+    def settled(self, input: Float[Tensor, "n D *more"]) -> Float[Tensor, "n D *more"]:
+        """Normalise by the running statistics, in training, too, and leave them as they are."""
         return functional.batch_norm(
             input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
         )
+
+
+class BatchNorm(_AnyBatchNorm, nn.BatchNorm1d):
+    """Of vectors, (n, D)."""
+
+
+class BatchNorm2d(_AnyBatchNorm, nn.BatchNorm2d):
+    """Of images, (n, D, height, width)."""
 
 
 def mlp(sizes: tuple[int, ...], *, dropout: float = 0.0) -> nn.Sequential:

@@ -20,7 +20,7 @@ from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.events import Epoch
 from molweave.methods.apply import apply_members
-from molweave.methods.base import add_up
+from molweave.methods.base import Term, add_up
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import METRICS, default_metric, evaluate, resolve_metric
 from molweave.shapes import Tensor
@@ -98,7 +98,8 @@ def choose_precision(name: str, *, on_gpu: bool) -> str:
     """A name of fabric's for ``auto``: bf16 on a GPU that has it, else single precision."""
     if name != "auto":
         return name
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    has_it = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if has_it else "32-true"
 
 
 def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarray) -> str:
@@ -111,7 +112,7 @@ def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarra
         truth: float (molecules, tasks), the validation part, NaN where missing.
 
     Raises:
-        UserError: the named metric is not for these tasks.
+        UserError: the named metric is not for these tasks, or has no value on these labels.
     """
     kinds = {task.kind for task in tasks}
     if config.metric == "loss":
@@ -123,12 +124,21 @@ def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarra
                 f"the metric {name} is for {METRICS[name].kind}, the targets are "
                 f"{' and '.join(sorted(kinds))}; use auto or loss"
             )
+        if not _has_value(name, truth):
+            raise UserError(
+                f"the metric {name} has no value on the validation part, no epoch could be chosen "
+                "by it; use auto or loss, or another split"
+            )
         return name
     if len(kinds) > 1:
         return "loss"
     name = default_metric(kinds.pop())
-    columns = (column[~np.isnan(column)] for column in truth.T)
-    return name if any(map(METRICS[name].defined, columns)) else "loss"
+    return name if _has_value(name, truth) else "loss"
+
+
+def _has_value(metric: str, truth: np.ndarray) -> bool:
+    """Whether a metric is defined for one of the tasks."""
+    return any(METRICS[metric].defined(column[~np.isnan(column)]) for column in truth.T)
 
 
 class TrainingStep(nn.Module):
@@ -143,10 +153,16 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
-        """Every term unweighted, and ``loss``, their weighted sum."""
+    def forward(
+        self, batch: Callable[[], Batch], progress: float, labels: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Every term unweighted, and ``loss``, their weighted sum.
+
+        ``labels`` multiplies the loss of the task: 1 for a whole batch.
+        """
         terms = self.model(batch(), progress)
-        return add_up(terms)
+        task = terms["task"]
+        return add_up({**terms, "task": Term(task.weight, labels * task.value)})
 
 
 class Trainer:
@@ -191,6 +207,7 @@ class Trainer:
         self.average = WeightAverage(self.model, config.average)
         self.state = TrainState(identity=dict(identity or {}))
         self.sizes = dataset.sizes
+        self._measured = (~np.isnan(dataset.labels)).sum(axis=1)
         self.steps_per_epoch = len(self._batches(0))
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
@@ -252,13 +269,15 @@ class Trainer:
         """One step of the optimiser.
 
         A batch of very large molecules goes through the network in pieces, whose gradients add up
-        with the share of each in the batch.
+        with the share of each in the batch: in its labels for the loss of the task, which is a mean
+        over labels, and in its molecules for all else.
         """
         self.optimizer.zero_grad()
         values: dict[str, float] = {}
         for piece in fitting_pieces(positions, self.sizes, MOST_PAIRS):
             share = len(piece) / len(positions)
-            terms = self._backward(self.dataset.batch(piece), progress, share)
+            labels = self._share_of_labels(piece, positions) / share
+            terms = self._backward(self.dataset.batch(piece), progress, share, labels)
             for name, value in terms.items():
                 values[name] = values.get(name, 0.0) + share * float(value.detach())
         if self.config.clip:
@@ -270,10 +289,17 @@ class Trainer:
             self.average.update(self.model)
         return values
 
-    def _backward(self, batch: Batch, progress: float, share: float) -> dict[str, Tensor]:
+    def _share_of_labels(self, piece: np.ndarray, positions: np.ndarray) -> float:
+        """The part of the labels of a batch that a piece of it holds; 1 where there is none."""
+        mine, all_ = (self._measured[rows].sum() for rows in (piece, positions))
+        return float(mine / all_) if all_ else 1.0
+
+    def _backward(
+        self, batch: Batch, progress: float, share: float, labels: float
+    ) -> dict[str, Tensor]:
         """Add the gradients of a batch, times ``share``; its loss terms."""
         batch = batch.to(self.fabric.device)
-        terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress)
+        terms: dict[str, Tensor] = self.wrapped(lambda: batch, progress, labels)
         if not torch.isfinite(terms["loss"]):
             raise self._diverged("the loss")
         self.fabric.backward(share * terms["loss"])

@@ -158,23 +158,6 @@ def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str
         )
 
 
-def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> None:
-    """Refuse settings of what the configured network does not have.
-
-    Args:
-        changes: fields of the method's configuration that the user set.
-        config: the method's configuration.
-        unchanged: what it would be without the user.
-
-    Raises:
-        UserError: one of the fields is another one now, and does nothing.
-    """
-    idle = config.idle
-    for name in changes:
-        if name in idle and getattr(config, name) != getattr(unchanged, name):
-            raise UserError(f"{name} does nothing with {idle[name]}; leave it out")
-
-
 def refuse_frozen(config: TrainConfig) -> None:
     """Refuse settings of the training of an encoder where it stays as it is.
 

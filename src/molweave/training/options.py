@@ -10,7 +10,7 @@ from typing import Any
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
-from molweave.methods.config import replace_fields
+from molweave.methods.config import refuse_idle, replace_fields
 from molweave.methods.pretrained import (
     EncoderSpec,
     PretrainedEncoder,
@@ -29,7 +29,6 @@ from molweave.training.option_checks import (
     refuse_conformers,
     refuse_frozen,
     refuse_head_first,
-    refuse_idle,
     refuse_twice,
     refuse_unlearnt,
 )

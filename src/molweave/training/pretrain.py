@@ -56,18 +56,19 @@ _STATISTICS = 10
 class _Step(nn.Module):
     """The loss of a method as fabric wants it; see `molweave.training.finetune.TrainingStep`."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, unmeasured: frozenset[str]) -> None:
         super().__init__()
-        self.method = method
+        self.method, self.unmeasured = method, unmeasured
 
     def forward(self, batch: Callable[[], Batch], progress: float) -> dict[str, Tensor]:
         """Every term unweighted, and ``loss``, their weighted sum."""
         given = batch()
         terms = self.method.objectives(self.method.encode(given), given, progress)
-        if not terms:
+        if not terms.keys() - self.unmeasured:
             raise UserError(
-                f"{self.method.name} has nothing to learn from without labels in this setting; "
-                "leave the changed options out, or keep a loss term above 0"
+                f"{self.method.name} has nothing to learn from without labels in this setting"
+                f"{' and without coordinates' if terms else ''}; leave the changed options out, or "
+                "keep a loss term above 0"
             )
         return add_up(terms)
 
@@ -122,9 +123,10 @@ class Pretrainer:
             _compile(self.method)
         groups = make_groups(self.method, config.weight_decay, self.method.learning_rate_factors())
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-        self.wrapped, self.optimizer = fabric.setup(_Step(self.method), optimizer)
-        self.average = WeightAverage(self.method, config.average)
         self.unmeasured = frozenset(() if corpus.placed else method.spatial_terms)
+        step = _Step(self.method, self.unmeasured)
+        self.wrapped, self.optimizer = fabric.setup(step, optimizer)
+        self.average = WeightAverage(self.method, config.average)
         self.state = PretrainState()
 
     def run(self, on_record: OnRecord | None = None) -> Pretraining:

@@ -73,6 +73,8 @@ def pretrain_corpus(
     corpus = ShardedCorpus(folder)
     config, recipe = options.method_config, options.train_config
     fabric = join_processes(options.device, recipe.precision)
+    if not corpus.placed:
+        _refuse_flat(config, folder)
     held_out = min(recipe.valid_molecules, corpus.count("valid"))
     if recipe.valid_molecules and held_out < fabric.world_size:
         raise UserError(
@@ -108,6 +110,15 @@ def pretrain_corpus(
         )
     spec = _make_spec(options, corpus, training, fabric)
     return PretrainResult(spec, method, training, first)
+
+
+def _refuse_flat(config: Any, folder: str | Path) -> None:
+    """Refuse to pre-train on a corpus without coordinates what learns from nothing else."""
+    if len(spatial(config.modalities)) == len(config.modalities):
+        raise UserError(
+            f"{folder} has no coordinates, and {', '.join(config.modalities)} is made from nothing "
+            "else; prepare it with --conformers generate, or take another view"
+        )
 
 
 def _identity(options: PretrainOptions, corpus: ShardedCorpus) -> dict[str, Any]:

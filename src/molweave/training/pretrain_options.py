@@ -9,12 +9,12 @@ from typing import Any
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
-from molweave.methods.config import replace_fields
+from molweave.methods.config import refuse_idle, replace_fields
 from molweave.training.option_checks import (
     check_preset,
     check_seed,
     choose_views,
-    refuse_idle,
+    refuse_between_views,
     refuse_twice,
 )
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
@@ -59,6 +59,7 @@ class PretrainOptions:
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
         _ = self.train_config
         refuse_idle(self.changes, self.method_config, self._configure({}))
+        refuse_between_views(self.method_options, self.method_config.modalities)
 
     @property
     def entry(self) -> MethodEntry:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from molweave.nn.layers import BatchNorm2d
 from molweave.shapes import Float, Tensor, UInt
 
 
@@ -34,13 +35,13 @@ class BasicBlock(nn.Module):
         """``stride`` 2 halves height and width."""
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.bn1 = BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.bn2 = BatchNorm2d(outputs)
         self.downsample = nn.Sequential()
         if stride > 1 or inputs != outputs:
             shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(shortcut, BatchNorm2d(outputs))
 
     def forward(self, x: Float[Tensor, "N c h w"]) -> Float[Tensor, "N d i j"]:
         """Feature maps of the same size or half of it."""
@@ -74,7 +75,7 @@ class ResNet18(nn.Module):
         self.reduce = reduce
         self.augment = augment or nn.Identity()
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = BatchNorm2d(width)
         self.layer1 = _group(width, width, stride=1)
         self.layer2 = _group(width, 2 * width, stride=2)
         self.layer3 = _group(2 * width, 4 * width, stride=2)

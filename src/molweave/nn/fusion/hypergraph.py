@@ -137,5 +137,6 @@ class HypergraphLayer(nn.Module):
         if self.kind == "none" or others == 0:
             return states
         found = cosines(codes, self.references).topk(others, dim=1).indices
-        neighbours = self._states(self.references)[found].sum(1)
+        stored = torch.relu(self.norm.settled(self.theta(self.references)))
+        neighbours = stored[found].sum(1)
         return (states + neighbours) / (1 + others)
