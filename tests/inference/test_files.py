@@ -16,6 +16,7 @@ from fits import frame
 from rdkit import Chem
 
 from molweave import UserError, __version__
+from molweave.chem import write_parquet
 from molweave.cli.summary import describe_rows
 
 NUMBERS = ["active_prob", "logp_pred"]
@@ -312,3 +313,23 @@ def test_a_signal_leaves_no_half_file(folder, tmp_path, verb, suffix, stop, code
     assert told.splitlines()[-1] == word
     assert "Traceback" not in told
     assert names(work) == []
+
+
+def test_columns_of_parquet_keep_their_types(flat, tmp_path, monkeypatch):
+    """A column whose first group of rows is empty, and times to the nanosecond."""
+    monkeypatch.setattr(write_parquet, "_GROUP_ROWS", 4)
+    moment = pd.Timestamp("2020-01-01 00:00:00.123456789")
+    table = pyarrow.table(
+        {
+            "smiles": ["CCO"] * 10,
+            "late": pyarrow.array([None] * 9 + [7], pyarrow.int64()),
+            "moment": pyarrow.array([moment] * 10, pyarrow.timestamp("ns")),
+            "large": pyarrow.array([2**63 + 1] * 10, pyarrow.uint64()),
+            "size": pyarrow.array(["a"] * 10).dictionary_encode(),
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    flat.predict_file(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    found = pyarrow.parquet.read_table(tmp_path / "out.parquet").select(table.column_names)
+    assert found.schema.types == table.schema.types
+    assert found.to_pylist() == table.to_pylist()

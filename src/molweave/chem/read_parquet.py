@@ -35,11 +35,14 @@ class ParquetTable(Table):
         self._source = source
         try:
             with parquet.ParquetFile(source.path) as file:
-                self.columns = tuple(file.schema_arrow.names)
+                schema = file.schema_arrow
         except (pyarrow.ArrowException, OSError) as error:
             raise UserError(f"{source.name}: not a readable Parquet file: {error}") from error
+        self.columns = tuple(schema.names)
         check_unique(self.columns, source.name)
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
+        plain = [field for field in schema if not pyarrow.types.is_nested(field.type)]
+        self.types = {field.name: field.type for field in plain}
 
     def __iter__(self) -> Iterator[Record]:
         import pyarrow

@@ -1,11 +1,16 @@
 """The one shape that every input takes: named columns and a record for every row."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rdkit import Chem
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,13 @@ class Table(ABC):
         name: what to call the input in messages: its path, ``standard input``, ``DataFrame``.
         columns: the column names, all different.
         smiles_column: the one of ``columns`` that holds the SMILES.
+        types: the Arrow type of a column, for those of which the input tells it.
     """
 
     name: str
     columns: tuple[str, ...]
     smiles_column: str
+    types: "Mapping[str, pyarrow.DataType]" = MappingProxyType({})
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from molweave.chem.write_parquet import ParquetSink
 from molweave.chem.write_text import TextSink
 from molweave.errors import UserError
 from molweave.paths import are_same, exists, is_file, is_folder
+
+if TYPE_CHECKING:
+    import pyarrow
 
 OUTPUT_FORMATS = {
     ".csv": "csv",
@@ -43,8 +46,8 @@ class TableWriter:
         scales: column to how much its values vary, above 0: values that are larger than that get
             more digits in text, down to a millionth of it.
         metadata: texts stored in the schema of a Parquet file; text formats have no place for it.
-        types: numpy types of columns of a Parquet file, ``np.dtype(("f4", 300))`` for vectors; that
-            of a column which is not among them is inferred from the first rows.
+        types: Arrow or numpy types of columns of a Parquet file, ``np.dtype(("f4", 300))`` for
+            vectors; that of a column which is not among them is inferred from the first rows.
 
     Raises:
         UserError: ``path`` exists, is not a file, has an unknown suffix, or cannot be written (no
@@ -60,7 +63,7 @@ class TableWriter:
         exact: Collection[str] = (),
         scales: Mapping[str, float] | None = None,
         metadata: Mapping[str, str] | None = None,
-        types: Mapping[str, np.dtype[Any]] | None = None,
+        types: "Mapping[str, np.dtype[Any] | pyarrow.DataType] | None" = None,
     ) -> None:
         self.columns = tuple(columns)
         check_unique(self.columns, str(path))

@@ -25,7 +25,8 @@ class ParquetSink:
         path: the file to create.
         columns: the column names.
         metadata: texts to store with the schema.
-        types: column name to numpy type; one with a shape makes a fixed-size list.
+        types: column name to Arrow or numpy type; one of numpy with a shape makes a fixed-size
+            list.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class ParquetSink:
         path: Path,
         columns: Sequence[str],
         metadata: Mapping[str, str],
-        types: Mapping[str, np.dtype[Any]],
+        types: "Mapping[str, np.dtype[Any] | pyarrow.DataType]",
     ) -> None:
         self._path = path
         self._columns = tuple(columns)
@@ -113,9 +114,11 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _arrow_type(told: np.dtype[Any]) -> "pyarrow.DataType":
+def _arrow_type(told: "np.dtype[Any] | pyarrow.DataType") -> "pyarrow.DataType":
     import pyarrow
 
+    if isinstance(told, pyarrow.DataType):
+        return told
     base = pyarrow.from_numpy_dtype(told.base)
     return pyarrow.list_(base, told.shape[0]) if told.shape else base
 

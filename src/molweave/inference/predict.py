@@ -113,7 +113,7 @@ def predict_file(
         overwrite,
         exact=table.columns,
         scales=added.scales,
-        types=added.types,
+        types={**table.types, **added.types},
     ) as writer:
         for values in predict_rows(runner, table, details=details, tally=tally):
             writer.write(values)
