@@ -92,6 +92,23 @@ def test_csv_with_another_delimiter(tmp_path, mark):
     assert next(iter(table)).values == ("CC", "0,5")
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "row", "columns"),
+    [
+        ("a.csv", "smiles;y,z", "CCO;1,5", ("smiles", "y,z")),
+        ("a.csv", "IC50, nM\tsmiles", "1,5\tCCO", ("IC50, nM", "smiles")),
+        ("a.tsv", "a\tb,smiles", "1\t2,CCO", ("a\tb", "smiles")),
+        ("a.csv", 'smiles,"y;z"', "CCO,1", ("smiles", "y;z")),
+    ],
+)
+def test_the_delimiter_is_the_one_that_makes_a_smiles_column(tmp_path, name, header, row, columns):
+    table = open_table(put(tmp_path, name, f"{header}\n{row}\n"))
+    assert table.columns == columns
+    assert smiles(table) == ["CCO"]
+    named = open_table(put(tmp_path, name, f"{header}\n{row}\n"), smiles_column="smiles")
+    assert named.columns == columns
+
+
 def test_header_only_has_no_rows(tmp_path):
     assert list(open_table(put(tmp_path, "a.csv", "smiles,y"))) == []
     assert list(open_table(put(tmp_path, "b.csv", "\nsmiles,y\n\n\n"))) == []

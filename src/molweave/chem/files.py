@@ -239,11 +239,16 @@ def _sniff_format(path: Path, has_header: bool) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
     if not has_header and _starts_smiles_file(first):
         return "smi"
-    return "tsv" if "\t" in first and "," not in first else "csv"
+    between_tabs = set(_names(first, "\t")) & set(SMILES_COLUMNS)
+    return "tsv" if "\t" in first and ("," not in first or between_tabs) else "csv"
+
+
+def _names(line: str, marks: str) -> list[str]:
+    return [name.strip(' "').casefold() for name in re.split(marks, line)]
 
 
 def _starts_smiles_file(line: str) -> bool:
     """Whether a first line is a SMILES with or without a name, and no header of a table."""
-    names = [name.strip(' "').casefold() for name in re.split(r"[,;\t]", line)]
+    names = _names(line, r"[,;\t]")
     word = line.split(maxsplit=1)[:1]
     return not set(names) & set(SMILES_COLUMNS) and any(map(is_smiles, word))

@@ -7,7 +7,13 @@ from io import TextIOWrapper
 
 from rdkit import Chem, rdBase
 
-from molweave.chem.columns import check_unique, find_smiles_column, list_names
+from molweave.chem.columns import (
+    SMILES_COLUMNS,
+    check_unique,
+    find_column,
+    find_smiles_column,
+    list_names,
+)
 from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
@@ -22,10 +28,10 @@ _SMILES_LINE = re.compile(r"(\S+)(?:[ \t]+(\|[^|]*\|))?(?:[ \t]+(.*))?")
 class DelimitedTable(Table):
     """Comma- or tab-separated text with a header line.
 
-    A header without the delimiter of its file type but with another common one (semicolon, tab,
-    comma) is split at that one. Quoted fields may hold delimiters and line ends. Every line that is
-    not blank is a row; a blank line between rows is a row with a problem; blank lines at the end
-    are nothing.
+    A header that has no SMILES column when it is split at the delimiter of its file type, but has
+    one when it is split at another common one (semicolon, tab, comma), is split at that one. Quoted
+    fields may hold delimiters and line ends. Every line that is not blank is a row; a blank line
+    between rows is a row with a problem; blank lines at the end are nothing.
     """
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
@@ -35,9 +41,7 @@ class DelimitedTable(Table):
             header = next((line for line in text if line.strip()), None)
         if header is None:
             raise UserError(f"{source.name}: the file is empty (blank lines only)")
-        own = _DELIMITERS[source.format]
-        others = [mark for mark in ",;\t" if mark != own and mark in header]
-        self._delimiter = own if own in header or not others else others[0]
+        self._delimiter = _find_delimiter(header, _DELIMITERS[source.format], smiles_column)
         with source.text() as text:
             self.columns = tuple(next(self._filled_rows(text))[1])
         check_unique(self.columns, source.name)
@@ -88,6 +92,17 @@ class DelimitedTable(Table):
             else:
                 yield blank, fields
                 blank = 0
+
+
+def _find_delimiter(header: str, own: str, smiles_column: str | None) -> str:
+    names = SMILES_COLUMNS if smiles_column is None else (smiles_column,)
+    marks = [own, *(mark for mark in ",;\t" if mark != own)]
+    there = [mark for mark in marks if mark in header]
+    for mark in there:
+        fields = next(csv.reader([header], delimiter=mark))
+        if any(find_column(name, fields) is not None for name in names):
+            return mark
+    return there[0] if there else own
 
 
 class _Lines:
