@@ -9,7 +9,7 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pandas as pd
-import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from fits import SPLIT, TINY, fitted, frame, options, same_weights, untrained, write_table
@@ -251,11 +251,17 @@ def test_the_columns_of_a_table_come_back_as_they_were(tmp_path):
     table.drop(columns=0).to_parquet(tmp_path / "a.parquet", index=False)
     ids = fitted().predict(tmp_path / "a.parquet")["id"]
     assert ids.tolist() == table["id"].tolist()
+    large = {"smiles": ["C", "N"], "x": pyarrow.array([2**63 + 1, None], pyarrow.uint64())}
+    pyarrow.parquet.write_table(pyarrow.table(large), tmp_path / "b.parquet")
+    assert fitted().predict(tmp_path / "b.parquet")["x"][0] == 2**63 + 1
 
 
 def test_a_column_of_a_list():
     with pytest.raises(UserError, match="smiles_column='x' names a column, and a list of"):
         fitted().predict(SMILES, smiles_column="x")
+    named = pd.Series(SMILES, name="structure")
+    for data, column in ((SMILES, "smiles"), (named, "structure")):
+        assert fitted().predict(data, smiles_column=column)["smiles"].tolist() == SMILES
 
 
 def test_a_loaded_model_is_not_fitted_again_with_other_settings(tmp_path):
@@ -271,6 +277,10 @@ def test_a_model_from_a_relative_path_knows_its_folder_elsewhere(tmp_path, monke
     monkeypatch.chdir("/")
     assert model.metrics == fitted().metrics
     assert model.evaluate(frame()).trained_on
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert model.metrics == fitted().metrics
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,9 @@ def test_a_molecule_keeps_its_own_coordinates():
     [
         ("CCO", ValueError, "expected a sequence"),
         (3, ValueError, "expected a sequence"),
+        (b"CCO", ValueError, "expected a sequence"),
+        ({"CCO", "C"}, ValueError, "expected a sequence"),
+        ({"CCO": 1}, ValueError, "expected a sequence"),
         ([], ValueError, "found 0 molecules"),
         (pd.DataFrame({"a": ["C"], "b": ["C"]}), ValueError, "X has 2 features"),
         (np.array([["C", "C"]]), ValueError, "X has 2 features"),

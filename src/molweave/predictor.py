@@ -311,7 +311,10 @@ class Predictor(Embeds):
 
 def _from_here(folder: Path) -> Path:
     """A folder as messages call it: from the working folder where it is below it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return folder
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
@@ -319,8 +322,9 @@ def _infer(column: "pd.Series") -> "pd.Series":
     """A column of Python values with the type that holds them all as they are."""
     from pandas.api.types import infer_dtype
 
-    whole = infer_dtype(column, skipna=True) == "integer"
-    return column.astype("Int64") if whole and column.isna().any() else column.infer_objects()
+    if infer_dtype(column, skipna=True) == "integer" and column.isna().any():
+        return column.astype("Int64" if column.max() < 2**63 else "UInt64")
+    return column.infer_objects()
 
 
 def _column_names(targets: object) -> list[str]:

@@ -256,6 +256,37 @@ def test_tabs_in_the_header_of_a_smiles_file_separate_its_columns(tmp_path, end)
     assert smiles(table) == ["CCO", "", "C1CC |$a$|", "C"]
 
 
+def test_a_smiles_file_may_mix_tabs_and_blanks(tmp_path):
+    text = "smiles\tname\nCCO ethanol\nCCN\tan amine\nCCC x\ty\nC1CC |$a$| b\nC\n"
+    assert [record.values for record in open_table(put(tmp_path, "a.smi", text))] == [
+        ("CCO", "ethanol"),
+        ("CCN", "an amine"),
+        ("CCC", "x\ty"),
+        ("C1CC |$a$|", "b"),
+        ("C", ""),
+    ]
+    table = open_table(put(tmp_path, "b.smi", "smiles ID\tname\nCCO x\ty\n"))
+    assert table.columns == ("smiles", "ID", "name")
+    assert next(iter(table)).values == ("CCO", "x", "y")
+
+
+def test_a_header_of_a_smiles_file_may_have_commas(tmp_path):
+    table = open_table(put(tmp_path, "a.smi", "SMILES name, from the ELN\nCCO ethanol\n"))
+    assert table.columns == ("SMILES", "name,", "from", "the", "ELN")
+    assert smiles(table) == ["CCO"]
+
+
+def test_a_header_that_is_longer_than_fields_may_be_at_first(tmp_path):
+    names = ";".join(f"descriptor {number}" for number in range(20_000))
+    put(tmp_path, "a.csv", f"smiles;a,b;{names}\n")
+    code = (
+        "import sys; from molweave.chem.read import open_table; "
+        "print(len(open_table(sys.argv[1]).columns))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.csv")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "20002\n"
+
+
 def test_the_first_line_of_a_smiles_file_that_is_not_blank_may_be_a_header(tmp_path):
     table = open_table(put(tmp_path, "a.smi", "\n\nsmi canonical_smiles\nCCO OCC\n\nC\n"))
     assert (table.columns, table.smiles_column) == (("smi", "canonical_smiles"), "smi")

@@ -231,6 +231,17 @@ def test_check(cli, table):
     assert found["split"] is None
 
 
+def test_check_of_a_target_without_a_label_says_so_once(cli, tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text(
+        "smiles,y\n" + "".join(f"{'C' * n}O,\n" for n in range(1, 31)), encoding="utf-8"
+    )
+    found = cli("check", path, "-t", "y", "--split", "random").out
+    assert "only 0 rows with both a molecule and a label" in found
+    assert "split random: sizes: train 24, valid 3, test 3" in found
+    assert "part empty" not in found
+
+
 def test_check_says_what_becomes_of_copies_across_a_given_split(cli, table):
     first, *rows = table.read_text(encoding="utf-8").splitlines()
     path = table.parent / "parted.csv"

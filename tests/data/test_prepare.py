@@ -210,7 +210,6 @@ def test_a_folder_is_read_by_name_and_each_row_says_from_where(smi, shards, tmp_
     smi("CCO", "CCN", name="corpus/b.smi")
     (folder / "a.csv").write_text('id,smiles\n"x\ny",CCC\n2,CCO\n', encoding="utf-8")
     (folder / "LICENCE").write_text("free", encoding="utf-8")
-    (folder / "README.txt").write_text("Where these files come from", encoding="utf-8")
     (folder / ".hidden.smi").write_text("CCCC\n", encoding="utf-8")
     prepare(folder, shards, settings=NONE)
     rows = [(row["smiles"], row["source"]) for row in corpora.rows_of(shards, "train")]

@@ -62,12 +62,7 @@ def test_values_that_make_no_sense(changes, message):
             "orthogonality does nothing with orth=0",
         ),
         (
-            {
-                "method_options": {
-                    **dict.fromkeys(("kl", "mmd", "align", "orth", "rec"), 0),
-                    "ramp": 1,
-                }
-            },
+            {"method_options": {"ramp": 1, **dict.fromkeys(TERMS, 0)}},
             "ramp does nothing with kl, mmd, align, orth, rec of 0",
         ),
         (

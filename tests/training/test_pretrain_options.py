@@ -58,13 +58,19 @@ def test_options_that_make_no_sense(change, message):
         ),
         (
             {"method": "dmmrl", "modalities": ("graph",), "method_options": {"align": 5}},
-            "align is about several views, and graph is the only one",
+            "align does nothing with modalities=graph",
         ),
     ],
 )
 def test_what_would_do_nothing_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         PretrainOptions(**{"method": "mmsa", **change})
+
+
+def test_what_one_view_has_a_use_for_is_taken():
+    """The contrast with the memory has a temperature, and a fusion of one view is a layer."""
+    PretrainOptions(method="mmsa", modalities=("graph",), method_options={"temperature": 0.2})
+    PretrainOptions(method="dmmrl", modalities=("graph",), method_options={"fusion": "concat"})
 
 
 def test_every_preset_has_a_recipe():

@@ -77,6 +77,13 @@ def test_a_split_is_drawn_over_the_labelled_molecules(choose, choice, sizes):
     assert sorted(chain(*positions(split))) == list(range(1, 40, 2))
 
 
+def test_an_impossible_split_says_that_labelled_molecules_count(choose):
+    with pytest.raises(
+        UserError, match=r"found 4 .*, of 4 molecules with a label: use fewer folds"
+    ):
+        choose("k-fold:1/20", np.arange(40) < 4)
+
+
 def test_a_split_that_is_given_keeps_molecules_without_a_label(choose):
     split, _ = choose("column:part", np.arange(40) % 2 == 1)
     assert positions(split) == positions(choose("column:part")[0])

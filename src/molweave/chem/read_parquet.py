@@ -16,6 +16,7 @@ from molweave.errors import UserError
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 COORDINATES = "coordinates"
 """Column of a Parquet file or DataFrame with x, y, z of every heavy atom, in angstrom, in the order
@@ -41,8 +42,7 @@ class ParquetTable(Table):
         self.columns = tuple(schema.names)
         check_unique(self.columns, source.name)
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
-        plain = [field for field in schema if not pyarrow.types.is_nested(field.type)]
-        self.types = {field.name: field.type for field in plain}
+        self.types = {field.name: field.type for field in schema if _is_plain(field.type)}
 
     def __iter__(self) -> Iterator[Record]:
         import pyarrow
@@ -59,6 +59,13 @@ class ParquetTable(Table):
                         row += 1
         except (pyarrow.ArrowException, OSError) as error:
             raise UserError(f"{self.name}: damaged Parquet file: {error}") from error
+
+
+def _is_plain(kind: "pyarrow.DataType") -> bool:
+    """Whether Python values alone can be read back as this type."""
+    import pyarrow
+
+    return not pyarrow.types.is_nested(kind) and not isinstance(kind, pyarrow.BaseExtensionType)
 
 
 class FrameTable(Table):
@@ -140,8 +147,14 @@ def record_of_values(row: int, values: tuple[object, ...], position: int) -> Rec
 
 
 def _python_value(value: object) -> object:
-    """None for the missing values of pandas (NA, NaT), numpy scalars as Python values."""
-    kind = type(value).__name__
-    if kind in ("NAType", "NaTType"):
+    """None for the missing values of pandas, numpy scalars as Python values."""
+    if is_missing(value):
         return None
-    return cast("object", value.item()) if hasattr(value, "item") and kind != "ndarray" else value
+    if hasattr(value, "item") and not isinstance(value, np.ndarray):
+        return cast("object", value.item())
+    return value
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is NA or NaT of pandas, which need not be imported for it."""
+    return type(value).__name__ in ("NAType", "NaTType")

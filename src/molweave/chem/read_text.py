@@ -41,6 +41,8 @@ class DelimitedTable(Table):
             header = next((line for line in text if line.strip()), None)
         if header is None:
             raise UserError(f"{source.name}: the file is empty (blank lines only)")
+        if csv.field_size_limit() < _FIELD_LIMIT:
+            csv.field_size_limit(_FIELD_LIMIT)
         self._delimiter = _find_delimiter(header, _DELIMITERS[source.format], smiles_column)
         with source.text() as text:
             self.columns = tuple(next(self._filled_rows(text))[1])
@@ -75,8 +77,6 @@ class DelimitedTable(Table):
 
     def _filled_rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """The rows that are not blank, the header first, each with the number of blanks before."""
-        if csv.field_size_limit() < _FIELD_LIMIT:
-            csv.field_size_limit(_FIELD_LIMIT)
         lines = _Lines(text)
         reader = csv.reader(lines, delimiter=self._delimiter)
         blank = 0
@@ -126,8 +126,8 @@ class SmilesFileTable(Table):
 
     The columns are ``smiles`` and ``name``. A first line whose first word is a usual column name
     (``smiles``, say) is a header and names the columns, of which there may be more: separated by
-    tabs if it has tabs, else by blanks. What a line lacks is empty, what it has too much goes to
-    the last column.
+    tabs if it has tabs, else by blanks. A line without a tab behind its SMILES is split at blanks.
+    What a line lacks is empty, what it has too much goes to the last column.
     """
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
@@ -137,7 +137,8 @@ class SmilesFileTable(Table):
             first = next(filter(None, map(str.strip, text)), "")
         _refuse_delimited(first, source.name)
         self._has_header = _is_header(first)
-        self._mark = "\t" if self._has_header and "\t" in first else None
+        by_tabs = self._has_header and "\t" in first and not first.split("\t")[0].split()[1:]
+        self._mark = "\t" if by_tabs else None
         names = first.split(self._mark) if self._has_header else ["smiles"]
         self.columns = tuple(map(str.strip, names)) if len(names) > 1 else (names[0], "name")
         check_unique(self.columns, source.name)
@@ -172,10 +173,12 @@ class SmilesFileTable(Table):
 
     def _split(self, line: str) -> tuple[str, ...]:
         others = len(self.columns) - 1
-        if self._mark is not None:
-            return tuple(map(str.strip, line.split(self._mark, others)))
-        smiles, rest = _split_smiles_line(line.strip())
-        return smiles, *rest.split(None, others - 1)
+        if self._mark is not None and self._mark in line:
+            smiles, *rest = map(str.strip, line.split(self._mark, others))
+            if not smiles or not _split_smiles_line(smiles)[1]:
+                return smiles, *rest
+        smiles, text = _split_smiles_line(line.strip())
+        return smiles, *text.split(None, others - 1)
 
 
 def _is_structure(text: str) -> bool:
@@ -187,7 +190,7 @@ def _is_structure(text: str) -> bool:
 
 def _refuse_delimited(first: str, name: str) -> None:
     for mark in ",;":
-        if mark in first and _is_header(first.partition(mark)[0]):
+        if mark in first and first.partition(mark)[0].strip().casefold() in _HEADER_WORDS:
             raise UserError(
                 f"{name}: the first line, {first!r}, is the header of a table with {mark!r} "
                 "between the columns, not of a SMILES file; rename the file to .csv"

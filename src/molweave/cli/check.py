@@ -77,6 +77,7 @@ def _audit(
 
     table = open_table(data, smiles_column=smiles_column)
     found = read_training_table(table, targets, Standardizer(**given_only(name=standardize)))
+    labelled = ~np.isnan(found.targets).all(axis=1) if targets else np.zeros(0, dtype=bool)
     parts = impossible = None
     if split is not None:
         try:
@@ -87,7 +88,7 @@ def _audit(
                 records=found.records,
                 seed=seed,
                 rows=found.rows,
-                labelled=~np.isnan(found.targets).all(axis=1) if targets else None,
+                labelled=labelled if labelled.any() else None,
             )
         except ImpossibleSplitError as error:
             impossible = error

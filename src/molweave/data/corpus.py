@@ -104,8 +104,7 @@ def read_rows(
 
 def _is_table(path: Path) -> bool:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    known = bool(suffixes) and suffixes[-1] in FORMATS and suffixes[-1] != ".txt"
-    return known and not path.name.startswith(".")
+    return bool(suffixes) and suffixes[-1] in FORMATS and not path.name.startswith(".")
 
 
 def _count_parquet(source: Source) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from molweave.chem.read import open_table, table_from_frame, table_from_smiles
+from molweave.chem.read_parquet import ListTable
 from molweave.chem.smiles import is_smiles
 from molweave.chem.table import Table
 from molweave.chem.write import refuse_same_file
@@ -36,7 +37,7 @@ def as_table(data: Any, smiles_column: str | None) -> Table:
             "data must be a file, a pandas DataFrame or a list of SMILES or RDKit molecules; found "
             f"{type(data).__name__}; put a single molecule into a list"
         )
-    if smiles_column is not None:
+    if smiles_column not in (None, ListTable.smiles_column, getattr(data, "name", None)):
         raise UserError(
             f"smiles_column={smiles_column!r} names a column, and a list of molecules has none; "
             "leave it out"

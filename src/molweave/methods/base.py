@@ -136,7 +136,6 @@ class Method(nn.Module, ABC):
 def _drawn_from(generator: torch.Generator) -> Iterator[None]:
     """In the block all random numbers follow from ``generator``; after it they go on as before."""
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    devices = [generator.device] if generator.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

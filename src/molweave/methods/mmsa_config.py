@@ -195,7 +195,7 @@ class MMSAConfig:
             no_memory = "memory=0 and recall=0" if self.protocol == "pretrain" else "no read_memory"
             found |= dict.fromkeys(_OF_AWARENESS, no_memory)
         elif self.hypergraph == "none":
-            found |= dict.fromkeys(("neighbours", "symmetric"), "hypergraph=none")
+            found |= dict.fromkeys(("neighbours", "symmetric", "references"), "hypergraph=none")
         if self.protocol == "pretrain" and not self.contrast and not self.recall:
             found["temperature"] = "contrast=0 and recall=0"
         return found

@@ -97,7 +97,7 @@ class PropertyModel(Network):
         kinds = [task.kind == "classification" for task in tasks]
         weights = positive_weight or [1.0] * len(tasks)
         self.register_buffer("classification", torch.tensor(kinds), persistent=False)
-        self._mean = torch.tensor([task.mean for task in tasks], dtype=torch.float64)
+        self.mean = torch.tensor([task.mean for task in tasks], dtype=torch.float64)
         self.scale = torch.tensor([task.scale for task in tasks], dtype=torch.float64)
         self.register_buffer("positive_weight", torch.tensor(weights), persistent=False)
 
@@ -109,7 +109,7 @@ class PropertyModel(Network):
         outputs = self.head(encoding.embedding)
         task = property_loss(
             outputs,
-            ((batch.targets - self._mean) / self.scale).float().to(outputs.device),
+            ((batch.targets - self.mean) / self.scale).float().to(outputs.device),
             batch.target_mask,
             classification=self.classification,
             positive_weight=self.positive_weight,
@@ -128,6 +128,6 @@ class PropertyModel(Network):
         encoding = self.method.encode(batch)
         outputs = self.head(encoding.embedding).float().cpu().double()
         values = torch.where(
-            self.classification.cpu(), torch.sigmoid(outputs), outputs * self.scale + self._mean
+            self.classification.cpu(), torch.sigmoid(outputs), outputs * self.scale + self.mean
         )
         return Prediction(values, encoding)

@@ -89,7 +89,7 @@ class _AnyBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Float[Tensor, "n D *more"]) -> Float[Tensor, "n D *more"]:
         """Normalise every channel; running statistics move in training with two values or more."""
-        if self.training and input.numel() == input.shape[1]:
+        if self.training and input.numel() <= input.shape[1]:
             return self.settled(input)
         return super().forward(input)
 

@@ -1,7 +1,7 @@
 """What all estimators share: reading ``X``, running a model over it, storing the model."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def one_column(X: Any) -> list[object]:
     """
     if hasattr(X, "toarray"):
         raise TypeError("a sparse matrix holds no molecules; pass a list of SMILES")
-    if isinstance(X, str) or not hasattr(X, "__len__") or getattr(X, "ndim", 1) == 0:
+    unordered = isinstance(X, str | bytes | Mapping | Set)
+    if unordered or not hasattr(X, "__len__") or getattr(X, "ndim", 1) == 0:
         raise ValueError(f"expected a sequence of molecules, found {X!r}")
     if hasattr(X, "columns"):
         X = X.to_numpy(dtype=object)

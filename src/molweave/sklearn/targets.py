@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from molweave.chem.read import table_from_smiles
+from molweave.chem.read_parquet import is_missing
 from molweave.chem.table import Record, Table
 from molweave.wording import counted
 
@@ -97,10 +98,7 @@ def two_classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def missing(labels: np.ndarray) -> np.ndarray:
     """True where a label is None, NaN (which is what differs from itself) or the NA of pandas."""
-    found = [
-        item is None or type(item).__name__ == "NAType" or item != item
-        for item in labels.ravel().tolist()
-    ]
+    found = [item is None or is_missing(item) or item != item for item in labels.ravel().tolist()]
     return np.array(found, dtype=bool).reshape(labels.shape)
 
 

@@ -14,7 +14,6 @@ from molweave.training.option_checks import (
     check_preset,
     check_seed,
     choose_views,
-    refuse_between_views,
     refuse_twice,
 )
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
@@ -59,7 +58,6 @@ class PretrainOptions:
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
         _ = self.train_config
         refuse_idle(self.changes, self.method_config, self._configure({}))
-        refuse_between_views(self.method_options, self.method_config.modalities)
 
     @property
     def entry(self) -> MethodEntry:

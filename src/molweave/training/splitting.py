@@ -10,8 +10,9 @@ from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
 from molweave.chem.table import Record
 from molweave.data.given_splits import is_json, split_from_column, split_from_file
-from molweave.data.splits import SPLITS, Split, kfold, make_split
+from molweave.data.splits import SPLITS, ImpossibleSplitError, Split, kfold, make_split
 from molweave.errors import UserError
+from molweave.wording import counted
 
 
 def choose_split(
@@ -71,7 +72,11 @@ def choose_split(
     if labelled is None or labelled.all():
         return _draw(kind, rest, molecules, seed)
     kept = np.flatnonzero(labelled)
-    drawn = _draw(kind, rest, [molecules[int(position)] for position in kept], seed)
+    try:
+        drawn = _draw(kind, rest, [molecules[int(position)] for position in kept], seed)
+    except ImpossibleSplitError as error:
+        count = f"{counted(len(kept), 'molecule')} with a label"
+        raise ImpossibleSplitError(f"{error.problem}, of {count}", error.advice) from error
     return replace(drawn, **{name: kept[part] for name, part in drawn.parts.items()})
 
 
