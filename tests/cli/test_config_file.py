@@ -111,6 +111,7 @@ def test_values_of_tables_become_text(cli, config, table, monkeypatch):
         ("split = ['random', 'scaffold']\n", "split takes one value; found a list of 2"),
         ("[target]\na = 1\n", "target is not a table"),
         ("seed = 'many'\n", "--seed takes a whole number; found 'many'"),
+        ("seed = true\n", "--seed takes a whole number; found 'true'"),
         ("quiet = 'maybe'\n", "--quiet takes true or false; found 'maybe'"),
         ("quiet = 1.5\n", "--quiet takes true or false; found 1.5"),
     ],

@@ -131,6 +131,7 @@ def test_json_layouts(tmp_path, name):
     split = split_from_file(path, _chains(6))
     assert _indices(split) == [[0, 1, 3], [2], [4, 5]]
     assert split.kind == "file"
+    assert ("fold 0 of 2, counted from 0" in split.notes) == (name == "folds.json")
 
 
 def test_a_fold_is_chosen(tmp_path):

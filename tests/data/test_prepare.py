@@ -260,7 +260,7 @@ def test_a_changed_corpus_or_setting_is_refused_by_name(smi, shards, tmp_path):
     smaller = PrepareSettings(conformers="none", shard_size=3, valid_share=0)
     with pytest.raises(UserError, match=r"shard_size was 4, is 3; choose.*--overwrite"):
         prepare(corpus, shards, exclude=[test], settings=smaller)
-    with pytest.raises(UserError, match=r"excluded file test\.smi is gone"):
+    with pytest.raises(UserError, match=r"excluded file test\.smi is no longer given"):
         prepare(corpus, shards, settings=NONE)
     with pytest.raises(UserError, match=r"corpus file other\.smi is new"):
         prepare(smi("CCO", "CCN", name="other.smi"), shards, exclude=[test], settings=NONE)

@@ -114,6 +114,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(shards, tmp_path, method, t
     assert json.loads((tmp_path / "state" / "state.json").read_text())["step"] == 7
     resumed = pretrain_corpus(shards, chosen, checkpoint=tmp_path / "state", resume=True)
     assert without_times(resumed.training.history) == without_times(alone.training.history)
+    assert list(map(list, resumed.training.history)) == list(map(list, alone.training.history))
     for name, value in alone.method.state_dict().items():
         assert torch.equal(resumed.method.state_dict()[name], value), name
 
@@ -165,6 +166,7 @@ def test_control_c_keeps_the_step_that_was_running(shards, tmp_path, monkeypatch
     assert json.loads((state / "state.json").read_text())["step"] == 6
     resumed = pretrain_corpus(shards, chosen, checkpoint=state, resume=True)
     assert without_times(resumed.training.history) == without_times(alone.training.history)
+    assert list(map(list, resumed.training.history)) == list(map(list, alone.training.history))
 
 
 def test_accumulation_is_the_same_step_in_pieces(shards):

@@ -38,7 +38,7 @@ try:
         sys.argv[1],
         sys.argv[2],
         method="moleblend",
-        method_options={**SIZES["moleblend"], **still, **plain},
+        method_options={**SIZES["moleblend"], "kernels": 16, **still, **plain},
         training={**recipe, "valid_steps": 4, "log_steps": log_steps, "save_minutes": 0},
         device="cpu",
         resume=True,

@@ -120,7 +120,7 @@ def _shape(value: Any, key: str, multiple: bool, path: Path) -> Any:
         return [_text(item) for item in items]
     if isinstance(value, list):
         raise UserError(f"{path}: {key} takes one value; found a list of {len(value)}")
-    return value
+    return _text(value) if isinstance(value, bool) else value
 
 
 def _text(value: Any) -> str:

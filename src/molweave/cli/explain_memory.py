@@ -11,6 +11,7 @@ from molweave.cli.options import DATA, option
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.values import given_only
+from molweave.wording import counted
 
 Memory = Annotated[
     str,
@@ -79,6 +80,6 @@ def explain_memory(
         return
     typer.echo(
         f"{found.perplexity:.1f} of {len(found.anchors)} anchors are in use by "
-        f"{found.molecules:,} molecules"
+        f"{counted(found.molecules, 'molecule')}"
     )
     typer.echo(f"page  {out}")

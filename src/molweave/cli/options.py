@@ -108,7 +108,7 @@ SplitFile = Annotated[
         "--split-file",
         DATA,
         "File of row numbers (.json), with the fold after # (from 0) if it is a list of folds; or "
-        "table (.csv) with the column after #.",
+        "table (.csv) with a column row, and the column after #.",
         "FILE[#NAME]",
     ),
 ]

@@ -119,7 +119,11 @@ def split_from_file(
     """
     path = Path(path)
     text = _read_text(path)
-    listed = _json_rows(text, path, fold, rows) if is_json(path) else _csv_rows(text, path, column)
+    notes: list[str] = []
+    if is_json(path):
+        listed = _json_rows(text, path, fold, rows, notes)
+    else:
+        listed = _csv_rows(text, path, column)
     for row in sorted(listed):
         _check_known(row, path, rows)
     part_of = np.array([listed.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
@@ -130,8 +134,8 @@ def split_from_file(
             f"{unused} of {counted(len(listed), 'row')} in {path} are not in the data, whose last "
             f"row is {last}: is it the right file?"
         )
-    note = f"{counted(unused, 'row')} of the split file without a usable molecule"
-    notes = [note] if unused else []
+    if unused:
+        notes.append(f"{counted(unused, 'row')} of the split file without a usable molecule")
     return _finish(
         part_of,
         molecules,
@@ -241,8 +245,10 @@ def _csv_rows(text: str, path: Path, column: str | None) -> dict[int, int]:
     return rows
 
 
-def _json_rows(text: str, path: Path, fold: int | None, known: int | None) -> dict[int, int]:
-    """Row to part number, from a JSON file."""
+def _json_rows(
+    text: str, path: Path, fold: int | None, known: int | None, notes: list[str]
+) -> dict[int, int]:
+    """Row to part number, from a JSON file; notes which fold of several it is."""
     wrong = UserError(
         f'{path} is not a split: write {{"train": [rows], "val": [rows], "test": [rows]}}, '
         "or a list of such objects"
@@ -257,6 +263,8 @@ def _json_rows(text: str, path: Path, fold: int | None, known: int | None) -> di
                 f"{path} holds {counted(len(found), 'fold')}, counted from 0, so there is no fold "
                 f"{fold}"
             )
+        if len(found) > 1:
+            notes.append(f"fold {fold or 0} of {len(found)}, counted from 0")
         found = found[fold or 0]
     elif fold is not None:
         raise UserError(f"{path} holds one split, not a list of folds; leave the fold {fold} out")

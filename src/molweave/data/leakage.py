@@ -130,7 +130,7 @@ def check_parts(labels: Labels, split: Split) -> list[Finding]:
                     (),
                     f"the {part} part has one class only in {counted(len(lacking), 'target')}: "
                     f"{listed(lacking)}",
-                    "choose another split or seed; metrics leave such targets out",
+                    "choose another split or seed; metrics of both classes leave such targets out",
                     len(lacking),
                 )
             )

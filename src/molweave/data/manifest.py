@@ -228,7 +228,7 @@ def _changed_files(
         return []
     old, new = ({record.name: record for record in records} for records in (before, now))
     return [
-        *(f"{kind} {name} is gone" for name in old if name not in new),
+        *(f"{kind} {name} is no longer given" for name in old if name not in new),
         *(f"{kind} {name} is new" for name in new if name not in old),
         *(f"{kind} {name} has changed" for name in new if name in old and new[name] != old[name]),
     ] or [f"the {kind}s come in another order"]

@@ -56,6 +56,7 @@ class PretrainState:
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
+            "terms": list(self.sums),
             "identity": dict(identity),
         }
         save_folder(plain, tensors, folder)
@@ -99,7 +100,7 @@ def load_pretraining(
     plain, tensors = found
     refuse_other_run(folder, plain.get("identity", {}), identity)
     try:
-        sums = {name: value.to(device) for name, value in tensors["sums"].items()}
+        sums = {name: tensors["sums"][name].to(device) for name in plain["terms"]}
         state = PretrainState(plain["step"], plain["seconds"], plain["history"], sums)
     except KeyError as error:
         raise UserError(

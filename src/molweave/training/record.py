@@ -21,6 +21,9 @@ from molweave.training.options import FitOptions
 from molweave.training.table import TrainingTable
 from molweave.version import versions
 
+_UNNAMED = {"standard input": "-", "DataFrame": "data.csv"}
+"""What stands in a command for data that are no file."""
+
 
 def make_spec(
     options: FitOptions,
@@ -63,7 +66,9 @@ def make_spec(
             "training": to_plain(options.train_config),
             "seed": options.seed,
             "command": options.command(
-                Path(data.name).name, [task.name for task in tasks], data.smiles_column
+                _UNNAMED.get(data.name, Path(data.name).name),
+                [task.name for task in tasks],
+                data.smiles_column,
             ),
             "threads": torch.get_num_threads(),
             "versions": versions(),
