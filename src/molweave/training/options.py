@@ -96,8 +96,8 @@ class FitOptions:
         training = self.train_config
         if self.freeze:
             refuse_frozen(training)
-        refuse_between_views(self.method_options, self.method_config.modalities)
         refuse_idle(self.changes, self.method_config, self._configure({}))
+        refuse_between_views(self.method_options, self.method_config.modalities)
         refuse_conformers(self.conformers, self.method_config.modalities)
         if self.pretrained is None:
             refuse_unlearnt(self.method_config, self.entry)
