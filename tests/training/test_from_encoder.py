@@ -161,7 +161,7 @@ def test_what_is_recorded(encoder):
     assert spec.record["pretrained"] == {"name": "tiny", "sha256": stored.sha256, "frozen": True}
     assert (spec.method, spec.preset, spec.method_config["views"]) == ("moleblend", "small", "2d")
     assert spec.record["command"].startswith(
-        "molweave fit DataFrame --target alcohol --from tiny --freeze --split random"
+        "molweave fit data.csv --target alcohol --from tiny --freeze --split random"
     )
     assert "--method" not in spec.record["command"]
     sizes = {"width": 16, "heads": 2, "layers": 1}
