@@ -118,6 +118,6 @@ def test_no_molecule_is_held_out(tmp_path):
 
 
 def test_a_checkpoint_without_its_step_is_damaged(tmp_path):
-    save_folder({"seconds": 1.0, "identity": {}}, {"sums": {}}, tmp_path / "encoder")
+    save_folder({"seconds": 1.0, "identity": {}, "terms": []}, {"sums": {}}, tmp_path / "encoder")
     with pytest.raises(UserError, match="encoder is damaged \\(no 'step'\\); start afresh"):
         load_pretraining(tmp_path / "encoder", {}, torch.device("cpu"))
