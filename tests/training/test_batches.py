@@ -43,8 +43,13 @@ def sparse() -> pd.DataFrame:
     return table
 
 
-@pytest.mark.parametrize("table", [None, sparse()], ids=["full", "sparse"])
-@pytest.mark.parametrize("limit", [1, 300, 700])
+@pytest.mark.parametrize(
+    ("limit", "table"),
+    [
+        *((limit, None) for limit in (1, 700, 3000)),
+        *((limit, sparse()) for limit in (1, 300, 700)),
+    ],
+)
 def test_a_batch_in_pieces_has_the_gradients_of_the_whole(monkeypatch, limit, table):
     trainer = captured_trainer(
         monkeypatch,

@@ -82,18 +82,22 @@ def test_mixed_tasks_are_chosen_by_their_mean_loss():
 
 def test_only_labels_of_the_training_part_are_learnt():
     """Other labels, and missing ones, of the test part change nothing; one of training does."""
-    plain = fit("alcohol", "carbons")
+    drawn = fit("alcohol", "carbons").split.parts
+    parts = frame().assign(part="")
+    for part, positions in drawn.items():
+        parts.loc[positions, "part"] = part
+    plain = fit("alcohol", "carbons", table=parts, split="column:part")
 
     def changed(row: int, **values: float) -> bool:
-        table = frame().astype({"alcohol": float})
+        table = parts.astype({"alcohol": float})
         table.loc[row, list(values)] = list(values.values())
-        again = fit("alcohol", "carbons", table=table)
+        again = fit("alcohol", "carbons", table=table, split="column:part")
         one, other = (result.model.members[0].state_dict() for result in (plain, again))
         return not all(torch.equal(value, other[name]) for name, value in one.items())
 
     tested, learnt = int(plain.split.test[0]), int(plain.split.train[0])
     assert not changed(tested, carbons=90.0)
-    assert not changed(tested, carbons=np.nan)
+    assert not changed(tested, alcohol=np.nan, carbons=np.nan)
     assert changed(learnt, carbons=90.0)
     assert changed(learnt, alcohol=np.nan)
 

@@ -66,8 +66,6 @@ def _audit(
     seed: int,
 ) -> "tuple[Audit, Split | None]":
     """Read the table as a fit would, and audit it; the split, if it was asked for and exists."""
-    import numpy as np
-
     from molweave.chem.read import open_table
     from molweave.chem.standardize import Standardizer
     from molweave.data.audit import audit
@@ -77,7 +75,6 @@ def _audit(
 
     table = open_table(data, smiles_column=smiles_column)
     found = read_training_table(table, targets, Standardizer(**given_only(name=standardize)))
-    labelled = ~np.isnan(found.targets).all(axis=1) if targets else np.zeros(0, dtype=bool)
     parts = impossible = None
     if split is not None:
         try:
@@ -88,7 +85,7 @@ def _audit(
                 records=found.records,
                 seed=seed,
                 rows=found.rows,
-                labelled=labelled if labelled.any() else None,
+                labelled=found.labelled if found.labelled.any() else None,
             )
         except ImpossibleSplitError as error:
             impossible = error

@@ -1,11 +1,11 @@
 """Score a fitted model on a labelled table."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from molweave.chem.molecule import Molecule, Rejected
+from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
 from molweave.data.scores import score_tasks
@@ -55,7 +55,8 @@ def evaluate_table(
     tasks = runner.model.spec.tasks
     tally = Tally()
     known = None if trained_on is None else 0
-    records = map(partial(_without_molecule, runner.standardizer), table)
+    seen: list[bool] = []
+    records = _usable_labels(table, runner.standardizer, trained_on, seen)
     truth = parse_targets(table.columns, records, [task.name for task in tasks])
     if not len(truth):
         raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
@@ -66,9 +67,8 @@ def evaluate_table(
     for index, row in enumerate(runner.rows(table)):
         tally.add(row)
         predictions[index] = row.predictions.mean(0)
-        if trained_on is not None and known is not None and not row.error:
-            molecule = runner.standardizer(row.record)
-            known += isinstance(molecule, Molecule) and molecule.canonical in trained_on
+        if known is not None and not row.error:
+            known += seen[index]
         if on_row is not None:
             on_row(tally.rows)
     usable = ~np.isnan(predictions).any(1)
@@ -81,7 +81,18 @@ def evaluate_table(
     )
 
 
-def _without_molecule(standardizer: Standardizer, record: Record) -> Record:
-    """The record, with the problem of its structure, so that its labels do not count."""
-    result = standardizer(record)
-    return replace(record, problem=str(result)) if isinstance(result, Rejected) else record
+def _usable_labels(
+    table: Table, standardizer: Standardizer, trained_on: TrainedOn | None, seen: list[bool]
+) -> Iterator[Record]:
+    """The records, those without a molecule with its problem, so that their labels do not count.
+
+    Notes in ``seen`` whether the molecule of each was trained on.
+    """
+    for record in table:
+        result = standardizer(record)
+        if isinstance(result, Rejected):
+            seen.append(False)
+            yield replace(record, problem=str(result))
+        else:
+            seen.append(trained_on is not None and result.canonical in trained_on)
+            yield record

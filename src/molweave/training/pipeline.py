@@ -138,7 +138,6 @@ def _prepare(
     """Split, audit and featurise, and refuse what nothing can be learnt from."""
     check_usable(table, data)
     check_targets(data.targets, names)
-    unlabelled = np.isnan(data.targets).all(axis=1)
     if split is None:
         split = choose_split(
             options.split,
@@ -147,13 +146,13 @@ def _prepare(
             records=data.records,
             seed=options.seed,
             rows=data.rows,
-            labelled=~unlabelled,
+            labelled=data.labelled,
         )
     rows = [molecule.row for molecule in data.molecules]
     kinds = find_kinds(data.targets, names, options.kinds, rows=rows)
     options = options.resolve(kinds)
     refuse_balance(options.train_config.balance, kinds)
-    split = _leave_out(split, unlabelled, "without any label", events)
+    split = _leave_out(split, ~data.labelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
     findings = _audit(data, split, names, options.kinds, events)
     events.message(f"{describe_tasks(names, kinds)}; {options.describe()}")

@@ -40,6 +40,12 @@ class TrainingTable:
     coordinates_sha256: str | None = None
     smiles_column: str | None = None
 
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which molecules have a label, bool (molecules,)."""
+        measured: np.ndarray = ~np.isnan(self.targets).all(axis=1)
+        return measured
+
 
 def read_training_table(
     table: Table, names: Sequence[str], standardizer: Standardizer
