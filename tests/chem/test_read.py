@@ -225,6 +225,15 @@ def test_smi(tmp_path):
     assert problems(records) == [None, "empty line", None, None, None]
 
 
+def test_columns_without_a_name_are_told_apart_by_their_place(tmp_path):
+    table = open_table(put(tmp_path, "a.csv", "smiles,y,, \nCCO,1,,\nC,2,a,b\n"))
+    assert table.columns == ("smiles", "y", "Unnamed: 2", "Unnamed: 3")
+    assert [record.values for record in table] == [("CCO", "1", "", ""), ("C", "2", "a", "b")]
+    assert open_table(put(tmp_path, "b.csv", ",smiles\n0,CCO\n")).columns == ("", "smiles")
+    with pytest.raises(UserError, match="duplicate column names 'Unnamed: 1'"):
+        open_table(put(tmp_path, "c.csv", "smiles,,Unnamed: 1,\nCCO,1,2,3\n"))
+
+
 def test_the_header_of_a_smiles_file_names_its_columns(tmp_path):
     text = "SMILES ID pIC50 remark\nCCO e1 5.5 dry as  dust\nC1CC |$a$| e2 6\n\nC\n"
     table = open_table(put(tmp_path, "a.smi", text))

@@ -41,6 +41,18 @@ def test_a_typed_split_wins_over_any_of_the_file(cli, config, table, file):
         assert cli("check", table, *typed, "--config", path) == plain
 
 
+def test_typed_molecules_win_over_those_of_the_file(cli, config, model, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("structure\nCCO\n", encoding="utf-8")
+    rows = ("predict", model, table, "-q"), ("predict", model, "--smiles", "CC", "-q")
+    files = ('smiles = ["C", "CN"]\n', f"data = {str(table)!r}\nsmiles-column = 'structure'\n")
+    for file in files:
+        for typed in rows:
+            plain = cli(*typed)
+            assert plain.code == 0
+            assert cli(*typed, "--config", config(file)) == plain
+
+
 def test_two_splits_in_the_file_exclude_each_other(cli, config, table):
     path = config('split = "random"\nsplit-column = "name"\n')
     result = cli("check", table, "--config", path)

@@ -69,6 +69,7 @@ COMMAND = [sys.executable, "-m", "molweave"]
             "the name of the model or encoder is empty; give a folder",
         ),
         ("explain-memory '' -o m.html", "the name of the model or encoder is empty"),
+        ("explain-memory m -o m.csv", "m.csv: the page is HTML; give a name that ends in .html"),
         (
             "predict moleblend-small x.csv",
             "moleblend-small is a pre-trained encoder that ships, not",

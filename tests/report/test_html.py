@@ -135,7 +135,7 @@ def test_one_class_only(build_data):
     warnings = page.texts("p", **{"class": "warn"})
     assert warnings == ["The test part has one class only: ROC curve and ROC-AUC are not defined."]
     over = page.texts("span", **{"class": "over"})
-    assert "test, mean over 1 of 2 tasks, 60 labels" in over
+    assert "test, mean over 1 of 2 tasks, 30 labels" in over
 
 
 def test_empty_test_part_falls_back_to_validation_and_says_so(build_data):

@@ -331,6 +331,15 @@ def test_freeze_leaves_nothing_to_decay(encoder):
     settings(encoder, training={"layer_decay": 0.9})
 
 
+@pytest.mark.parametrize("name", ["encoder_dropout", "drop_path"])
+def test_freeze_leaves_nothing_to_train_in_the_encoder(encoder, name):
+    unchanged = getattr(settings(encoder).method_config, name)
+    with pytest.raises(UserError, match=f"{name} does nothing with freeze; leave it out"):
+        settings(encoder, freeze=True, method_options={name: unchanged + 0.1})
+    settings(encoder, freeze=True, method_options={name: unchanged, "dropout": 0.3})
+    settings(encoder, method_options={name: unchanged + 0.1})
+
+
 def test_freeze_without_an_encoder():
     with pytest.raises(UserError, match="freeze needs a pre-trained encoder; name it with --from"):
         FitOptions(freeze=True)

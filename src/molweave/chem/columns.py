@@ -25,6 +25,21 @@ def list_names(names: Sequence[str], limit: int = 20) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
+def name_columns(header: Sequence[str]) -> tuple[str, ...]:
+    """The fields of a header as column names.
+
+    A spreadsheet that was saved with empty columns has several fields without text: these are
+    called ``Unnamed: N``, N their 0-based position, as in pandas. A single one keeps its empty
+    name.
+    """
+    nameless = sum(not field.strip() for field in header)
+    if nameless < 2:
+        return tuple(header)
+    return tuple(
+        field if field.strip() else f"Unnamed: {position}" for position, field in enumerate(header)
+    )
+
+
 def check_unique(names: Sequence[str], source: str) -> None:
     """Raise a `UserError` that names every column that occurs twice in ``source``."""
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -42,6 +57,15 @@ def find_column(name: str, columns: Sequence[str]) -> str | None:
     return next((column for column in columns if column.strip().casefold() == wanted), None)
 
 
+def look_for_smiles(columns: Sequence[str], asked: str | None = None) -> str | None:
+    """The column that holds the SMILES: the one asked for, else the first of `SMILES_COLUMNS`."""
+    for name in SMILES_COLUMNS if asked is None else (asked,):
+        found = find_column(name, columns)
+        if found is not None:
+            return found
+    return None
+
+
 def find_smiles_column(columns: Sequence[str], asked: str | None, source: str) -> str:
     """The column of ``source`` that holds the SMILES.
 
@@ -53,10 +77,9 @@ def find_smiles_column(columns: Sequence[str], asked: str | None, source: str) -
     Raises:
         UserError: there is no such column; the message lists those that there are.
     """
-    for name in SMILES_COLUMNS if asked is None else (asked,):
-        found = find_column(name, columns)
-        if found is not None:
-            return found
+    found = look_for_smiles(columns, asked)
+    if found is not None:
+        return found
     if asked is None:
         raise UserError(
             f"{source}: no SMILES column; found {list_names(columns)}; "

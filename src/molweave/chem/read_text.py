@@ -8,11 +8,11 @@ from io import TextIOWrapper
 from rdkit import Chem, rdBase
 
 from molweave.chem.columns import (
-    SMILES_COLUMNS,
     check_unique,
-    find_column,
     find_smiles_column,
     list_names,
+    look_for_smiles,
+    name_columns,
 )
 from molweave.chem.files import Source
 from molweave.chem.table import Record, Table
@@ -45,7 +45,7 @@ class DelimitedTable(Table):
             csv.field_size_limit(_FIELD_LIMIT)
         self._delimiter = _find_delimiter(header, _DELIMITERS[source.format], smiles_column)
         with source.text() as text:
-            self.columns = tuple(next(self._filled_rows(text))[1])
+            self.columns = name_columns(next(self._filled_rows(text))[1])
         check_unique(self.columns, source.name)
         try:
             self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
@@ -95,12 +95,11 @@ class DelimitedTable(Table):
 
 
 def _find_delimiter(header: str, own: str, smiles_column: str | None) -> str:
-    names = SMILES_COLUMNS if smiles_column is None else (smiles_column,)
     marks = [own, *(mark for mark in ",;\t" if mark != own)]
     there = [mark for mark in marks if mark in header]
     for mark in there:
         fields = next(csv.reader([header], delimiter=mark))
-        if any(find_column(name, fields) is not None for name in names):
+        if look_for_smiles(fields, smiles_column) is not None:
             return mark
     return there[0] if there else own
 

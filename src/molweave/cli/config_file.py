@@ -19,7 +19,13 @@ else:  # what typer passes, in truth
     Context = typer.Context.__base__
 
 _TABLES = ("set", "train")
-_SPLITS = ("split", "split_column", "split_file")
+_ALTERNATIVES = (
+    ("split", "split_column", "split_file"),
+    ("data", "smiles"),
+    ("smiles", "smiles_column"),
+)
+"""Parameters that stand for one another: one that is typed makes the file's others no matter."""
+
 _OWN = ("_config", "help")
 
 
@@ -81,14 +87,15 @@ def _is_typed(context: Context, name: str) -> bool:
 
 
 class _Defaults(dict[str, Any]):
-    """The values of the file; where a split was typed, none for another way to name a split."""
+    """The values of the file, without those of which an alternative was typed."""
 
     def __init__(self, context: Context, values: dict[str, Any]) -> None:
         super().__init__(values)
         self._context = context
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in _SPLITS and any(_is_typed(self._context, split) for split in _SPLITS):
+        groups = [group for group in _ALTERNATIVES if name in group]
+        if any(_is_typed(self._context, other) for group in groups for other in group):
             return default
         return super().get(name, default)
 

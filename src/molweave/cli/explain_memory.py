@@ -11,6 +11,7 @@ from molweave.cli.options import DATA, option
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
 from molweave.cli.values import given_only
+from molweave.errors import UserError
 from molweave.wording import counted
 
 Memory = Annotated[
@@ -53,6 +54,8 @@ def explain_memory(
     from molweave.chem.write import check_output, refuse_same_file
 
     check_output(out, overwrite)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{out}: the page is HTML; give a name that ends in .html")
     if data is not None:
         refuse_same_file(data, out)
     with open_display(quiet) as display:

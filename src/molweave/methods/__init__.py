@@ -30,6 +30,7 @@ class MethodEntry:
         pretraining: fields of the configuration that pre-training sets.
         finetuning: from the fields of a pre-trained encoder to those that its use sets.
         learnt: flags that switch on what only pre-training teaches.
+        unfrozen: fields that are about the training of the encoder alone.
     """
 
     method: type[Method]
@@ -39,6 +40,7 @@ class MethodEntry:
     pretraining: Mapping[str, object] = field(default_factory=dict)
     finetuning: Callable[[Mapping[str, object]], Mapping[str, object]] = _as_it_is
     learnt: tuple[str, ...] = ()
+    unfrozen: tuple[str, ...] = ("encoder_dropout",)
 
 
 METHODS: dict[str, MethodEntry] = {
@@ -48,6 +50,10 @@ METHODS: dict[str, MethodEntry] = {
         dict(DMMRL_PRESETS),
         "DMMRL: Disentangled Multi-Modal Representation Learning via Variational Autoencoders for "
         "Molecular Property Prediction. arXiv, 2026.",
+        unfrozen=(
+            *("encoder_dropout", "modality_dropout", "orthogonality", "temperature", "ramp"),
+            *("kl", "mmd", "align", "orth", "rec"),
+        ),
     ),
     "mmsa": MethodEntry(
         MMSA,
@@ -67,5 +73,6 @@ METHODS: dict[str, MethodEntry] = {
         "arXiv:2307.06235.",
         pretraining={"views": "blend"},
         finetuning=lambda _: {"views": "2d"},
+        unfrozen=("encoder_dropout", "drop_path"),
     ),
 }

@@ -109,18 +109,24 @@ def to_plain(config: Any) -> dict[str, Any]:
     }
 
 
-def refuse_idle(changes: Mapping[str, object], config: Any, unchanged: Any) -> None:
+def refuse_idle(
+    changes: Mapping[str, object],
+    config: Any,
+    unchanged: Any,
+    idle: Mapping[str, str] = types.MappingProxyType({}),
+) -> None:
     """Refuse settings of what the configured network does not have.
 
     Args:
         changes: fields of the method's configuration that the user set.
         config: the method's configuration.
         unchanged: what it would be without the user.
+        idle: fields that change nothing besides those that the configuration knows, and why.
 
     Raises:
         UserError: one of the fields is another one now, and does nothing.
     """
-    idle = config.idle
+    why = {**config.idle, **idle}
     for name in changes:
-        if name in idle and getattr(config, name) != getattr(unchanged, name):
-            raise UserError(f"{name} does nothing with {idle[name]}; leave it out")
+        if name in why and getattr(config, name) != getattr(unchanged, name):
+            raise UserError(f"{name} does nothing with {why[name]}; leave it out")

@@ -95,7 +95,7 @@ def _headline(data: ReportData, part: ReportPart | None) -> list[_Tile]:
         names = [task.name for task in data.tasks if task.kind == kind]
         scores = [data.metrics[part.name][name] for name in names]
         defined = [score for score in scores if score.get(key) is not None]
-        labels = sum(int(score["n"] or 0) for score in scores)
+        labels = sum(int(score["n"] or 0) for score in defined)
         over = f"n = {labels}"
         if len(names) > 1:
             over = f"mean over {len(defined)} of {counted(len(names), 'task')}, {labels} labels"

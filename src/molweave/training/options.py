@@ -96,7 +96,8 @@ class FitOptions:
         training = self.train_config
         if self.freeze:
             refuse_frozen(training)
-        refuse_idle(self.changes, self.method_config, self._configure({}))
+        frozen = dict.fromkeys(self.entry.unfrozen if self.freeze else (), "freeze")
+        refuse_idle(self.changes, self.method_config, self._configure({}), frozen)
         refuse_between_views(self.method_options, self.method_config.modalities)
         refuse_conformers(self.conformers, self.method_config.modalities)
         if self.pretrained is None:

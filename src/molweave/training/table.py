@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molweave.chem.columns import SMILES_COLUMNS, find_column
+from molweave.chem.columns import look_for_smiles
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
@@ -124,6 +124,4 @@ def _coordinates_digest(molecules: Sequence[Molecule]) -> str | None:
 
 def _column_to_name(table: Table) -> str | None:
     """The column of the SMILES, unless it is the one that is taken when none is named."""
-    usual = (find_column(name, table.columns) for name in SMILES_COLUMNS)
-    taken = next((column for column in usual if column is not None), None)
-    return None if taken == table.smiles_column else table.smiles_column
+    return None if look_for_smiles(table.columns) == table.smiles_column else table.smiles_column
