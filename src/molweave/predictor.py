@@ -18,7 +18,13 @@ from molweave.inference.source import as_table, molecules_of, row_counter, table
 from molweave.inference.stream import Runner, pick_device
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel, read_model, write_model
-from molweave.methods.folder import MODEL_FILES, check_folder, replace_folder
+from molweave.methods.folder import (
+    MODEL_FILES,
+    NETWORK_FILES,
+    check_folder,
+    read_checksum,
+    replace_folder,
+)
 from molweave.methods.pretrained import shipped_encoders
 from molweave.methods.spec import KINDS
 from molweave.paths import exists, list_folder
@@ -63,8 +69,8 @@ class Predictor(Embeds):
             "method": method,
             "preset": preset,
             "modalities": _names(modalities),
-            "method_options": dict(method_options or {}),
-            "training": dict(training or {}),
+            "method_options": _settings("method_options", method_options),
+            "training": _settings("training", training),
             "kinds": kinds,
             "ensemble": ensemble,
             "seed": seed,
@@ -77,6 +83,7 @@ class Predictor(Embeds):
         }
         self._runner: Runner[FittedModel] | None = None
         self._folder: Path | None = None
+        self._checksum: str | None = None
         self._result: FitResult | None = None
 
     def fit(
@@ -216,11 +223,12 @@ class Predictor(Embeds):
                 from molweave.report.folder import write_fit
 
                 write_fit(self._result, fresh)
-            elif self._folder is not None and exists(self._folder):
-                for name in MODEL_FILES & {path.name for path in list_folder(self._folder)}:
-                    shutil.copy(self._folder / name, fresh / name)
+            elif (source := self._find_folder()) is not None:
+                beside = MODEL_FILES - NETWORK_FILES
+                for name in beside & {path.name for path in list_folder(source)}:
+                    shutil.copyfile(source / name, fresh / name)
             write_model(self.runner.model, fresh)
-        self._folder = folder.absolute()
+        self._belongs_to(folder)
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", workers: int = 0) -> "Predictor":
@@ -237,7 +245,7 @@ class Predictor(Embeds):
         spec = model.spec
         predictor = cls(method=spec.method, preset=spec.preset, device=device, workers=workers)
         predictor._use(model, device, workers)
-        predictor._folder = Path(folder).absolute()
+        predictor._belongs_to(Path(folder))
         return predictor
 
     @property
@@ -260,7 +268,7 @@ class Predictor(Embeds):
     def metrics(self) -> Scores:
         """The scores of the fit, ``{part: {task: {metric: value}}, "mean": ...}``: metrics.json.
 
-        Empty for a model whose folder has no metrics.json.
+        Empty for a model whose folder has no metrics.json, or holds another model by now.
 
         Raises:
             UserError: not fitted yet, or metrics.json is damaged.
@@ -268,7 +276,8 @@ class Predictor(Embeds):
         _ = self.runner
         if self._result is not None:
             return self._result.scores
-        return {} if self._folder is None else read_scores(_from_here(self._folder))
+        folder = self._find_folder()
+        return {} if folder is None else read_scores(_from_here(folder))
 
     def info(self) -> dict[str, Any]:
         """Specification, record, number of parameters and scores, as plain values."""
@@ -303,7 +312,17 @@ class Predictor(Embeds):
         if self._result is not None:
             data, split = self._result.data, self._result.split
             return TrainedOn.of(data.molecules[position].canonical for position in split.train)
-        return None if self._folder is None else TrainedOn.read(_from_here(self._folder))
+        folder = self._find_folder()
+        return None if folder is None else TrainedOn.read(folder)
+
+    def _belongs_to(self, folder: Path) -> None:
+        self._folder, self._checksum = folder.absolute(), read_checksum(folder)
+
+    def _find_folder(self) -> Path | None:
+        """The folder of this model, unless it is gone or holds another model by now."""
+        if self._folder is None or read_checksum(self._folder) != self._checksum:
+            return None
+        return self._folder
 
     def _use(self, model: FittedModel, device: str, workers: int) -> None:
         self._runner = Runner(model, device=device, workers=workers)
@@ -325,6 +344,13 @@ def _infer(column: "pd.Series") -> "pd.Series":
     if infer_dtype(column, skipna=True) == "integer" and column.isna().any():
         return column.astype("Int64" if column.max() < 2**63 else "UInt64")
     return column.infer_objects()
+
+
+def _settings(name: str, given: Mapping[str, object] | None) -> dict[str, object]:
+    """Fields and values; refuses what is no mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise UserError(f"{name} is a mapping of settings to values; found {given!r}")
+    return dict(given or {})
 
 
 def _column_names(targets: object) -> list[str]:

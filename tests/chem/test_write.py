@@ -153,6 +153,29 @@ def test_parquet_types_that_are_told_need_no_value(tmp_path, empty):
     assert table.slice(empty).to_pylist() == [{"y": 0.5, "v": [1, 2], "error": None}] * len(filled)
 
 
+def test_nested_columns_of_a_parquet_file_keep_their_types(tmp_path):
+    kinds = {
+        "smiles": pyarrow.string(),
+        "tags": pyarrow.list_(pyarrow.string()),
+        "pair": pyarrow.list_(pyarrow.float32(), 2),
+        "by_assay": pyarrow.map_(pyarrow.string(), pyarrow.int16()),
+        "source": pyarrow.struct([("doi", pyarrow.string()), ("year", pyarrow.int32())]),
+        "kind": pyarrow.dictionary(pyarrow.int8(), pyarrow.string()),
+    }
+    late = ("C", ["a"], [1.0, None], [("hERG", 3)], {"doi": "10/x", "year": 2020}, "k")
+    rows = [("C", [], None, None, {"doi": None, "year": None}, None)] * 17_000 + [late]
+    columns = zip(zip(*rows, strict=True), kinds.values(), strict=True)
+    arrays = [pyarrow.array(values, type=kind) for values, kind in columns]
+    given = pyarrow.Table.from_arrays(arrays, names=list(kinds))
+    parquet.write_table(given, tmp_path / "in.parquet")
+    table = open_table(tmp_path / "in.parquet")
+    records = [record.values for record in table]
+    write(tmp_path / "out.parquet", table.columns, records, types=table.types)
+    found, given = (parquet.read_table(tmp_path / f"{name}.parquet") for name in ("out", "in"))
+    assert found.schema.types == given.schema.types
+    assert found.slice(16_990).to_pylist() == given.slice(16_990).to_pylist()
+
+
 def test_parquet_lists_of_the_input_may_differ_in_length(tmp_path):
     path = tmp_path / "a.parquet"
     write(path, ["coordinates"], [(np.zeros(3),), (np.ones(6),)])

@@ -87,6 +87,8 @@ def test_kinds():
         "a": "regression",
         "b": "classification",
     }
+    kinds = choose_kinds(["pH=7=regression", "b=classification"])
+    assert kinds == {"pH=7": "regression", "b": "classification"}
     with pytest.raises(UserError, match="name=value"):
         choose_kinds(["regression", "b=classification"])
 

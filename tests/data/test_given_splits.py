@@ -92,6 +92,17 @@ def test_a_valid_part_is_drawn_from_labelled_rows():
     assert labelled[split.valid].all()
 
 
+def test_a_copy_without_a_label_takes_no_labelled_row_out():
+    molecules = _molecules(["C" * (1 + index % 20) for index in range(40)])
+    labels = ["train"] * 16 + ["valid"] * 2 + ["test"] * 22
+    labelled = np.arange(40) < 20
+    split = split_from_column(labels, molecules, labelled=labelled)
+    assert split.train.tolist() == list(range(16))
+    assert not any("left out" in note for note in split.notes)
+    split = split_from_column(labels, molecules, labelled=np.arange(40) < 25)
+    assert split.train.tolist() == list(range(5, 16))
+
+
 def test_no_train_and_no_test():
     with pytest.raises(UserError, match="leaves the train part empty"):
         split_from_column(["test", "valid"], _chains(2))
@@ -195,7 +206,8 @@ def test_ranges_are_looked_at_before_they_are_counted_out(tmp_path):
 def test_the_last_suffix_tells_how_a_file_is_read(tmp_path):
     table = "row,split\n0,train\n1,valid\n2,test\n"
     tree = '{"train": [0], "val": [1], "test": [2]}'
-    for name, content in (("a.json.csv", table), ("A.JSON", tree)):
+    mac = table.replace("\n", "\r")
+    for name, content in (("a.json.csv", table), ("mac.csv", mac), ("A.JSON", tree)):
         assert _indices(split_from_file(_write(tmp_path, name, content), _chains(3))) == [
             [0],
             [1],

@@ -173,6 +173,17 @@ def test_networks_of_an_ensemble_share_the_time(monkeypatch):
     assert [len(done.history) for done in (*alone, *pair)] == [len(alone[0].history)] * 3
 
 
+def test_the_epoch_of_several_numbers_does_not_depend_on_their_units():
+    chosen = []
+    for unit in (1.0, 1000.0):
+        table = frame().assign(other=unit * np.random.default_rng(0).normal(size=len(frame())))
+        (done,) = fit("carbons", "other", table=table, training=RESTLESS).fits
+        assert done.metric == "loss"
+        chosen.append(done.best_epoch)
+    assert chosen[0] == chosen[1]
+    assert choose_metric(TrainConfig(metric="rmse"), (NUMBER, NUMBER), np.eye(2)) == "rmse"
+
+
 def test_balance_weighs_positives_of_the_training_part():
     table = frame().iloc[:32]  # 13 amines, 19 alcohols
     plain, balanced = (fit(table=table, training={"balance": on}) for on in (False, True))

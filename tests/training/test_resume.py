@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fits import FLAGS, SPLIT, frame, options, same_weights, write_table
+from fits import FLAGS, SPLIT, fake_clock, frame, options, same_weights, write_table
 from lightning_fabric.plugins.precision import Precision
 from rdkit import Chem
 from told import Told
@@ -53,6 +53,14 @@ def interrupted(checkpoint: Path, member: int, number: int, **changes) -> list[d
     state = json.loads((checkpoint / f"member-{member}" / "state.json").read_text(encoding="utf-8"))
     assert state["epoch"] == len(state["history"]) == number
     return state["history"]
+
+
+def test_the_time_before_an_interruption_counts(tmp_path, monkeypatch):
+    fake_clock(monkeypatch, 10.0)
+    history = interrupted(tmp_path, 0, 7, training={"epochs": 30, "max_minutes": 9.0})
+    assert sum(record["seconds"] for record in history) == 70
+    (done,) = fit(tmp_path, resume=True, training={"epochs": 30, "max_minutes": 1.0}).fits
+    assert (len(done.history), done.stopped) == (7, "time")
 
 
 def without_times(result: FitResult) -> list[dict[str, float]]:

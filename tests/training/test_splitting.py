@@ -129,6 +129,15 @@ def test_a_fold_of_a_file(choose, tmp_path):
         choose(f"file:{path}#0")
 
 
+def test_a_place_may_hold_the_sign_of_a_fold(choose, tmp_path):
+    path = tmp_path / "run#1" / "folds#2.json"
+    path.parent.mkdir()
+    folds = [{"train": "0-29", "val": [30], "test": [39]}, {"train": "1-29", "val": [30]}]
+    path.write_text(json.dumps(folds), encoding="utf-8")
+    assert positions(choose(f"file:{path}")[0]) == [list(range(30)), [30], [39]]
+    assert positions(choose(f"file:{path}#1")[0]) == [list(range(1, 30)), [30], []]
+
+
 def test_a_fold_that_is_no_number_is_refused_before_any_data_are_read():
     with pytest.raises(UserError, match="number of a fold"):
         check_choice("file:absent.json.gz#scaffold")

@@ -42,7 +42,7 @@ class ParquetTable(Table):
         self.columns = tuple(schema.names)
         check_unique(self.columns, source.name)
         self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
-        self.types = {field.name: field.type for field in schema if _is_plain(field.type)}
+        self.types = {field.name: field.type for field in schema if _is_told(field.type)}
 
     def __iter__(self) -> Iterator[Record]:
         import pyarrow
@@ -61,11 +61,13 @@ class ParquetTable(Table):
             raise UserError(f"{self.name}: damaged Parquet file: {error}") from error
 
 
-def _is_plain(kind: "pyarrow.DataType") -> bool:
+def _is_told(kind: "pyarrow.DataType") -> bool:
     """Whether Python values alone can be read back as this type."""
     import pyarrow
 
-    return not pyarrow.types.is_nested(kind) and not isinstance(kind, pyarrow.BaseExtensionType)
+    if pyarrow.types.is_union(kind) or isinstance(kind, pyarrow.BaseExtensionType):
+        return False
+    return all(_is_told(kind.field(position).type) for position in range(kind.num_fields))
 
 
 class FrameTable(Table):

@@ -91,7 +91,7 @@ class ParquetSink:
         import pyarrow
 
         try:
-            if pyarrow.types.is_fixed_size_list(kind):
+            if isinstance(self._told.get(name), np.dtype) and pyarrow.types.is_nested(kind):
                 return _vectors(values, kind)
             if pyarrow.types.is_string(kind):
                 values = [v if v is None or isinstance(v, str) else str(v) for v in values]

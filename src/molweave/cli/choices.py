@@ -78,7 +78,7 @@ def choose_kinds(items: list[str] | None) -> str | dict[str, str] | None:
         return None
     if len(items) == 1 and "=" not in items[0]:
         return items[0]
-    return parse_pairs(items, "--kind")
+    return parse_pairs(items, "--kind", at_last=True)
 
 
 def choose_split(name: str | None, column: str | None, file: str | None) -> str | None:

@@ -41,15 +41,23 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def parse_pairs(items: Sequence[str] | None, option: str) -> dict[str, str]:
+def parse_pairs(
+    items: Sequence[str] | None, option: str, *, at_last: bool = False
+) -> dict[str, str]:
     """``["a=1", "b=x"]`` as a mapping.
+
+    Args:
+        items: name, ``=`` and value each.
+        option: what they belong to, for the message.
+        at_last: the last ``=`` of an item is the sign, because a name may hold one; else the first.
 
     Raises:
         UserError: an item has no ``=`` or no name, or a name occurs twice.
     """
     pairs: dict[str, str] = {}
     for item in items or ():
-        name, sign, value = (part.strip() for part in item.partition("="))
+        parts = item.rpartition("=") if at_last else item.partition("=")
+        name, sign, value = map(str.strip, parts)
         if not sign or not name:
             raise UserError(f"{option} takes name=value; found {item!r}")
         if name in pairs:

@@ -185,10 +185,13 @@ def _finish(
     outside = int((part_of < 0).sum())
     if outside:
         noted.append(f"{counted(outside, 'usable row')} in no part")
-    shared = straddling(molecules, part_of)
+    seen = part_of.copy()
+    if labelled is not None:
+        seen[~labelled] = -1
+    shared = straddling(molecules, seen)
     left_out: list[int] = []
     for group in shared if not keep_copies else ():
-        lower = group[part_of[group] < part_of[group].max()]
+        lower = group[(seen[group] >= 0) & (seen[group] < seen[group].max())]
         part_of[lower] = -1
         left_out += (molecules[position].row for position in lower)
     if shared and keep_copies:
@@ -222,7 +225,7 @@ def _read_text(path: Path) -> str:
 
 def _csv_rows(text: str, path: Path, column: str | None) -> dict[int, int]:
     """Row to part number, from a CSV file."""
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(text, newline=None))
     columns = [name for name in reader.fieldnames or () if name != "row"]
     if "row" not in (reader.fieldnames or ()) or not columns:
         raise UserError(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Split:
         kind: ``scaffold``, ``scaffold-balanced``, ``random``, ``column``, ``file``, ``k-fold`` or
             ``scaffold-k-fold``.
         seed: what the split was drawn with; 0 where nothing is drawn.
-        notes: one line each: sizes, and what was moved or left out and why.
+        notes: one line each: first the sizes, then what was moved or left out and why.
     """
 
     train: np.ndarray
@@ -56,6 +56,12 @@ class Split:
     def summary(self) -> str:
         """A line for a terminal: the kind and the notes."""
         return f"split {self.kind}: {'; '.join(self.notes)}"
+
+    def without(self, unusable: np.ndarray, note: str) -> "Split":
+        """The split without the positions of a mask, bool (n,), which a note tells of."""
+        kept = {name: part[~unusable[part]] for name, part in self.parts.items()}
+        notes = (f"sizes: {describe_sizes(kept)}", *self.notes[1:], note)
+        return replace(self, **kept, notes=notes)
 
     @property
     def sha256(self) -> str:
@@ -218,16 +224,21 @@ def finish_split(
         ImpossibleSplitError: a needed part is empty.
     """
     train, valid, test = (np.flatnonzero(part_of == part).astype(np.int64) for part in range(3))
-    sizes = {"train": len(train), "valid": len(valid), "test": len(test)}
-    line = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    parts = {"train": train, "valid": valid, "test": test}
+    line = describe_sizes(parts)
     for name in needed:
-        if not sizes[name]:
+        if not len(parts[name]):
             say = " (random, say)" if kind.startswith("scaffold") else ""
             raise ImpossibleSplitError(
                 f"the {kind} split leaves the {name} part empty ({'; '.join((line, *notes))})",
                 f"use another kind of split{say}, other fractions or more molecules",
             )
     return Split(train, valid, test, kind, seed, (f"sizes: {line}", *notes))
+
+
+def describe_sizes(parts: Mapping[str, np.ndarray]) -> str:
+    """``train 80, valid 10, test 10``."""
+    return ", ".join(f"{name} {len(part)}" for name, part in parts.items())
 
 
 def straddling(molecules: Sequence[Molecule], part_of: np.ndarray) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from molweave.paths import exists, is_folder, list_folder
 from molweave.shapes import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+NETWORK_FILES = frozenset({CONFIG, WEIGHTS})
+"""What `write_network` writes."""
 CHECKSUM = "weights_sha256"
 """Field of config.json that tells whether the weights are those that it was written with."""
 MODEL_FILES = frozenset(
@@ -41,26 +43,44 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
             folder, or the place cannot be written to.
     """
     there = exists(folder)
+    if there and _is_around(folder):
+        raise UserError(f"{folder} is the folder that you are in; choose another name")
     if there and not overwrite:
         raise UserError(f"{folder} exists; choose another name or pass --overwrite")
     if there and not is_folder(folder):
         raise UserError(f"{folder} is a file, not a folder; choose another name")
     found = {path.name for path in list_folder(folder)} if there else set()
-    if found and CONFIG not in found:
+    if found and not (CONFIG in found and _is_ours(folder, found)):
         raise UserError(f"{folder} is not a model folder and is not empty; choose another name")
     if others := found - MODEL_FILES:
         raise UserError(
             f"{folder} holds other files than a model's ({min(others)}), which overwriting would "
             "delete; choose another name"
         )
-    _make_beside(folder).rmdir()
+    _make_fresh(folder, next(filter(exists, folder.absolute().parents))).rmdir()
 
 
-def _make_beside(folder: Path) -> Path:
-    """A new empty folder beside ``folder``."""
+def _is_around(folder: Path) -> bool:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        return Path.cwd().is_relative_to(folder.resolve())
+    except FileNotFoundError:
+        return False
+
+
+def _is_ours(folder: Path, found: Collection[str]) -> bool:
+    """Whether config.json is that of a network; a damaged one is, with the weights beside it."""
+    try:
+        json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return WEIGHTS in found
+    return read_checksum(folder) is not None
+
+
+def _make_fresh(folder: Path, place: Path) -> Path:
+    """A new empty folder, in ``place``, that is to become ``folder``."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}; choose another place") from error
 
@@ -69,11 +89,15 @@ def _make_beside(folder: Path) -> Path:
 def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a temporary folder to fill, and put it in the place of ``folder`` at the end.
 
+    A link stays, and what it leads to is replaced.
+
     Raises:
         UserError: see `check_folder`; or the disk is full, say.
     """
     check_folder(folder, overwrite=overwrite)
-    fresh = _make_beside(folder)
+    if folder.is_symlink():
+        folder = folder.resolve()
+    fresh = _make_fresh(folder, folder.parent)
     try:
         yield fresh
         fresh.chmod(0o755)
@@ -92,6 +116,14 @@ def replace_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def read_checksum(folder: Path) -> str | None:
+    """The checksum of the weights in config.json; None where there is none to read."""
+    try:
+        return str(json.loads((folder / CONFIG).read_text(encoding="utf-8"))[CHECKSUM])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_network(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path) -> None:

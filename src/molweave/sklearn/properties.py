@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
+from molweave.data.splits import SPLITS
 from molweave.data.targets import FEWEST_ROWS
 from molweave.errors import UserError
 from molweave.predictor import Predictor
@@ -121,6 +122,8 @@ class PropertyEstimator(MoleculeEstimator):
         number = isinstance(valid, int | float | np.floating) and not isinstance(valid, bool)
         if not number or not 0 < valid < 1:
             raise UserError(f"validation_fraction must be above 0 and below 1; found {valid!r}")
+        if self.split not in SPLITS:
+            raise UserError(f"unknown split {self.split!r}: use one of {', '.join(SPLITS)}")
         predictor = Predictor(
             method=self.method,
             preset=self.preset,
@@ -152,7 +155,7 @@ class MolweaveClassifier(ClassifierMixin, PropertyEstimator):  # type: ignore[mi
     The arguments are described under ``__init__``.
 
     Attributes:
-        classes_: the two labels, sorted; for several tasks a list with ``[0, 1]`` for each.
+        classes_: the two labels, sorted; for several tasks their numbers, 0 to T - 1.
         predictor_: the fitted `Predictor`; its `Predictor.save` writes a model folder.
         n_features_in_: 1.
         feature_names_in_: name of the column, where ``X`` was a DataFrame.
@@ -181,11 +184,10 @@ class MolweaveClassifier(ClassifierMixin, PropertyEstimator):  # type: ignore[mi
             UserError: options or data that the facade refuses.
         """
         molecules, labels, names = self._to_learn(X, y)
-        classes: Any
         if labels.shape[1] == 1:
             classes, values = two_classes(labels)
         else:
-            classes, values = [np.array([0, 1]) for _ in names], numbers(labels)
+            classes, values = np.arange(len(names)), numbers(labels)
             if not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
                 raise ValueError("the labels of several tasks must be 0, 1 or missing")
         self._fit(molecules, values, names, "classification")

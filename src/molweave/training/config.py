@@ -38,8 +38,9 @@ class TrainConfig:
         balance: weigh the positives of each classification task by negatives / positives of the
             training part.
         metric: score for early stopping and choice of the epoch; ``auto`` is ROC-AUC where all
-            tasks are classes, RMSE where none is; ``loss`` (the mean over tasks of log loss and
-            squared standardised error) where tasks are mixed or only one class is in validation.
+            tasks are classes, RMSE for one number; ``loss`` (the mean over tasks of log loss and
+            squared standardised error, which knows no units) for several numbers, where tasks are
+            mixed, or where only one class is in validation.
         precision: ``auto`` (bf16 where the device has it in hardware), or one of fabric's names.
         max_minutes: stop training cleanly after this time, of which every network of an ensemble
             has an equal share; 0 for no limit.

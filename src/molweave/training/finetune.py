@@ -106,8 +106,9 @@ def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarra
     """The score that model choice uses.
 
     Args:
-        config: names it, or leaves it open (``auto``): then ROC-AUC or RMSE, and ``loss`` where
-            tasks are mixed or the validation part has one class only.
+        config: names it, or leaves it open (``auto``): then ROC-AUC, for one regression RMSE, and
+            ``loss``, which knows no units, where there are several, where tasks are mixed, or
+            where the validation part has one class only.
         tasks: the columns of the targets.
         truth: float (molecules, tasks), the validation part, NaN where missing.
 
@@ -130,7 +131,7 @@ def choose_metric(config: TrainConfig, tasks: tuple[Task, ...], truth: np.ndarra
                 "by it; use auto or loss, or another split"
             )
         return name
-    if len(kinds) > 1:
+    if len(kinds) > 1 or (len(tasks) > 1 and "regression" in kinds):
         return "loss"
     name = default_metric(kinds.pop())
     return name if _has_value(name, truth) else "loss"
@@ -217,8 +218,8 @@ class Trainer:
 
     def run(self, on_epoch: OnEpoch | None = None) -> Fit:
         """Train to the end and leave the chosen epoch's weights in the model."""
-        started = time.monotonic()
         self._resume()
+        started = time.monotonic() - self._seconds
         while (stopped := self._reason_to_stop(started)) is None:
             began = time.monotonic()
             record = self._train_epoch()
@@ -230,8 +231,13 @@ class Trainer:
             if on_epoch is not None:
                 on_epoch(Epoch(self.state.epoch, self.config.epochs, record, self.state.best_epoch))
         self.model.load_state_dict(self.state.tensors["best"])
-        seconds = sum(record["seconds"] for record in self.state.history)
-        return Fit(self.state.history, self.metric, self.state.best_epoch, seconds, stopped)
+        best = self.state.best_epoch
+        return Fit(self.state.history, self.metric, best, self._seconds, stopped)
+
+    @property
+    def _seconds(self) -> float:
+        """What the epochs took, those before a resumption included."""
+        return sum(record["seconds"] for record in self.state.history)
 
     def _reason_to_stop(self, started: float) -> str | None:
         """Asked before every epoch, so that a resumed run stops where the other one did."""

@@ -42,6 +42,17 @@ def check_kinds_of_values(values: Mapping[str, Any]) -> None:
             raise UserError(f"{name} must be a name in quotes; found {value!r}")
 
 
+def make_whole(options: object, names: Sequence[str]) -> None:
+    """Make these fields of frozen options plain whole numbers, those of NumPy, too.
+
+    Raises:
+        UserError: one of them is something else.
+    """
+    check_kinds_of_values({name: getattr(options, name) for name in names})
+    for name in names:
+        object.__setattr__(options, name, int(getattr(options, name)))
+
+
 def check_preset(entry: MethodEntry, method: str, preset: str) -> None:
     """Refuse a preset that the method does not have.
 
@@ -73,6 +84,8 @@ def check_names(
     check_choice(split)
     Standardizer(standardize)
     Featurizer(modalities=(), coordinates=conformers)
+    if kinds is not None and not isinstance(kinds, str | Mapping):
+        raise UserError(f"kinds is one kind for all targets, or a kind by target; found {kinds!r}")
     for kind in [kinds] if isinstance(kinds, str) else (kinds or {}).values():
         check_kind(kind)
 

@@ -25,6 +25,7 @@ from molweave.training.option_checks import (
     check_preset,
     check_seed,
     choose_views,
+    make_whole,
     refuse_between_views,
     refuse_conformers,
     refuse_frozen,
@@ -83,9 +84,8 @@ class FitOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be built, before any data is read."""
         names = ("method", "preset", "split", "device", "standardize", "conformers")
-        check_kinds_of_values(
-            {name: getattr(self, name) for name in (*names, "ensemble", "seed", "workers")}
-        )
+        check_kinds_of_values({name: getattr(self, name) for name in names})
+        make_whole(self, ("ensemble", "seed", "workers"))
         if self.ensemble < 1:
             raise UserError(f"ensemble must be at least 1; found {self.ensemble}")
         check_seed(self.seed)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from molweave.training.finetune import Fit, choose_metric, refuse_precision
 from molweave.training.option_checks import refuse_balance
 from molweave.training.options import FitOptions
 from molweave.training.record import make_spec
+from molweave.training.seed import own_generators
 from molweave.training.splitting import choose_split
 from molweave.training.state import has_state, remove_states
 from molweave.training.table import TrainingTable, check_usable, read_training_table
@@ -60,6 +61,7 @@ class FitResult:
     audit: tuple[str, ...]
 
 
+@own_generators()
 def fit_table(
     table: Table,
     names: Sequence[str],
@@ -268,12 +270,12 @@ def _leave_out(split: Split, unusable: np.ndarray, why: str, events: Events) -> 
     if not unusable.any():
         return split
     note = f"{counted(int(unusable.sum()), 'molecule')} left out, {why}"
-    parts = {name: part[~unusable[part]] for name, part in split.parts.items()}
+    left = split.without(unusable, note)
     for name in ("train", "valid"):
-        if not len(parts[name]):
+        if not len(left.parts[name]):
             raise UserError(
                 f"no molecule of the {name} part can be used: {note}; take another split or seed, "
                 "or leave those rows out of the table"
             )
     events.message(note)
-    return replace(split, **parts, notes=(*split.notes, note))
+    return left

@@ -24,7 +24,7 @@ from molweave.training.finetune import choose_precision
 from molweave.training.pretrain import Pretrainer, Pretraining
 from molweave.training.pretrain_options import PretrainOptions
 from molweave.training.processes import join_processes
-from molweave.training.seed import seed_everything
+from molweave.training.seed import own_generators, seed_everything
 from molweave.version import versions
 
 _CLOCKS = ("max_minutes", "save_minutes")
@@ -48,6 +48,7 @@ class PretrainResult:
     first: bool
 
 
+@own_generators()
 def pretrain_corpus(
     folder: str | Path,
     options: PretrainOptions,

@@ -14,6 +14,7 @@ from molweave.training.option_checks import (
     check_preset,
     check_seed,
     choose_views,
+    make_whole,
     refuse_twice,
 )
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
@@ -52,6 +53,7 @@ class PretrainOptions:
         if self.method not in METHODS:
             raise UserError(f"unknown method {self.method!r}; known: {', '.join(METHODS)}")
         check_preset(self.entry, self.method, self.preset)
+        make_whole(self, ("seed", "workers"))
         check_seed(self.seed)
         refuse_twice(self.method_options, choose_views(self.entry.config, self.modalities))
         if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):

@@ -1,9 +1,23 @@
-"""One function sets every seed."""
+"""One function sets every seed, and another gives the caller's random numbers back."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+
+@contextmanager
+def own_generators() -> Iterator[None]:
+    """After the block the global generators of Python, NumPy and torch are as they were before."""
+    python, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 - the caller's own
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)  # noqa: NPY002
 
 
 def seed_everything(seed: int, epoch: int = 0) -> None:

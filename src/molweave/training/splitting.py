@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from molweave.chem.table import Record
 from molweave.data.given_splits import is_json, split_from_column, split_from_file
 from molweave.data.splits import SPLITS, ImpossibleSplitError, Split, kfold, make_split
 from molweave.errors import UserError
+from molweave.paths import exists
 from molweave.wording import counted
 
 
@@ -114,7 +116,9 @@ def check_choice(choice: str) -> None:
 
 def _place(text: str) -> tuple[str, str | None, int | None]:
     """``folds.json#2`` as path, column of a table and fold of a JSON list."""
-    path, _, which = text.partition("#")
+    path, mark, which = text.rpartition("#")
+    if not mark or exists(Path(text)):
+        return text, None, None
     if not which:
         return path, None, None
     if not is_json(path):
