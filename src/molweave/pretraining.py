@@ -8,7 +8,7 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.folder import check_folder, replace_folder
 from molweave.methods.pretrained import EncoderSpec, write_encoder
-from molweave.paths import exists
+from molweave.paths import are_same, exists
 
 if TYPE_CHECKING:
     from molweave.training.pretrain_corpus import PretrainResult
@@ -85,10 +85,15 @@ def _run(
     events: Events | None,
 ) -> EncoderSpec:
     from molweave.inference.stream import pick_device
+    from molweave.methods.pretrained import find_encoder
     from molweave.training.pretrain_corpus import pretrain_corpus
     from molweave.training.state import checkpoint_of, remove_states
 
     pick_device(options.device)
+    if options.pretrained is not None and are_same(find_encoder(options.pretrained), folder):
+        raise UserError(
+            f"{folder} is the encoder to start from; choose another place for the new one"
+        )
     checkpoint = checkpoint_of(folder)
     _check_checkpoint(folder, checkpoint, resume=resume, overwrite=overwrite)
     check_folder(folder, overwrite=overwrite or resume)

@@ -225,6 +225,12 @@ def test_smi(tmp_path):
     assert problems(records) == [None, "empty line", None, None, None]
 
 
+def test_a_blank_in_the_name_of_the_smiles_column_is_an_underscore(tmp_path):
+    path = put(tmp_path, "a.csv", "Drug,Canonical SMILES\naspirin,CCO\n")
+    assert open_table(path).smiles_column == "Canonical SMILES"
+    assert open_table(path, smiles_column="canonical_smiles").smiles_column == "Canonical SMILES"
+
+
 def test_columns_without_a_name_are_told_apart_by_their_place(tmp_path):
     table = open_table(put(tmp_path, "a.csv", "smiles,y,, \nCCO,1,,\nC,2,a,b\n"))
     assert table.columns == ("smiles", "y", "Unnamed: 2", "Unnamed: 3")

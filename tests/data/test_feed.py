@@ -99,6 +99,14 @@ def test_large_molecules_are_left_out(corpus):
         lengths(make(corpus, batch_size=8, max_atoms=2), 0, 3)
 
 
+def test_a_window_that_lost_a_molecule_too_many_is_filled_up(corpus):
+    full = lengths(make(corpus, batch_size=8, accumulate=4), 0, 3)
+    found = lengths(make(corpus, batch_size=8, accumulate=4, max_atoms=23), 0, 3)
+    assert [len(step) for step in found] == [len(step) for step in full] == [4] * 3
+    assert all(len(batch) == 2 for step in found for batch in step)
+    assert set(flat(full)) - set(flat(found)) == {24}
+
+
 def test_coordinates_come_with_their_molecule(corpus):
     batch = next(iter(make(corpus, batch_size=24).steps(0, 1)))[0]
     sizes = batch.parts["relations"].sizes
@@ -111,8 +119,9 @@ def test_validation_is_shared_and_limited(corpus):
         return sorted(size for batch in batches for size in batch.parts["relations"].sizes)
 
     assert sizes(100) == list(range(1, 10))
-    assert sizes(5) == [1, 2, 3, 4, 5]
-    assert sorted(sizes(5, rank=0, ranks=2) + sizes(5, rank=1, ranks=2)) == [1, 2, 3, 4, 5]
+    assert sizes(5) == [1, 2, 4, 6, 8]
+    assert sorted(sizes(5, rank=0, ranks=2) + sizes(5, rank=1, ranks=2)) == [1, 2, 4, 6, 8]
+    assert sizes(1, rank=1, ranks=2) == []
 
 
 @pytest.mark.parametrize(

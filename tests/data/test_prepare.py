@@ -1,6 +1,8 @@
 import csv
+import gzip
 import hashlib
 import json
+from pathlib import Path
 
 import corpora
 import numpy as np
@@ -250,6 +252,29 @@ def test_a_complete_corpus_is_left_alone(smi, shards, monkeypatch):
     again = prepare(corpus, shards, settings=NONE)
     assert again.manifest == first.manifest
     assert (first.resumed, again.resumed) == (0, 2)
+    assert corpora.contents(shards) == before
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
+def test_a_complete_corpus_that_lost_a_shard_is_not_left_alone(smi, shards, damage):
+    corpus = smi(*map(corpora.chain, range(10)))
+    prepare(corpus, shards, settings=NONE)
+    before = corpora.contents(shards)
+    damage(min(shards.glob("train-*.parquet")))
+    with pytest.raises(UserError, match=r"train-00000\.parquet.*--overwrite"):
+        prepare(corpus, shards, settings=NONE)
+    prepare(corpus, shards, settings=NONE, overwrite=True)
+    assert corpora.contents(shards) == before
+
+
+def test_a_corpus_stays_where_the_new_one_cannot_be_read(smi, shards, tmp_path):
+    prepare(smi("CCO", "CCN"), shards, settings=NONE)
+    before = corpora.contents(shards)
+    (tmp_path / "t.csv").write_text("smiles,x\nCCO,1\n", encoding="utf-8")
+    (tmp_path / "cut.smi.gz").write_bytes(gzip.compress(b"CCO\n" * 999)[:30])
+    for name, column in (("t.csv", "absent"), ("cut.smi.gz", None)):
+        with pytest.raises(UserError):
+            prepare(tmp_path / name, shards, smiles_column=column, settings=NONE, overwrite=True)
     assert corpora.contents(shards) == before
 
 

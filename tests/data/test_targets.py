@@ -50,7 +50,23 @@ def test_no_rows_keep_the_shape():
 
 @pytest.mark.parametrize(
     "value",
-    ["", "  ", "NaN", "nan", "NA", "n/a", "None", "null", None, NAN, np.nan, pandas.NA, pandas.NaT],
+    [
+        "",
+        "  ",
+        "-",
+        "#N/A",
+        "NaN",
+        "nan",
+        "NA",
+        "n/a",
+        "None",
+        "null",
+        None,
+        NAN,
+        np.nan,
+        pandas.NA,
+        pandas.NaT,
+    ],
     ids=repr,
 )
 def test_missing(value):

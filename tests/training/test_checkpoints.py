@@ -9,6 +9,7 @@ from fits import frame, options
 from tiny import SIZES
 
 from molweave import UserError
+from molweave.methods.pretrained import read_encoder
 from molweave.predictor import Predictor
 from molweave.pretraining import pretrain
 from molweave.training.pretrain import Pretrainer
@@ -57,6 +58,17 @@ def test_a_run_of_the_other_kind_is_not_forgotten(shards, tmp_path, overwrite):
         model.fit(frame(), "alcohol", out=tmp_path / "b", overwrite=overwrite)
     assert (tmp_path / "a.training" / "member-0" / "state.json").exists()
     assert (tmp_path / "b.training" / "encoder" / "state.json").exists()
+
+
+def test_an_encoder_is_not_written_over_the_one_that_it_starts_from(shards, tmp_path):
+    learn(shards, tmp_path / "first")
+    (tmp_path / "link").symlink_to("first")
+    for name in ("first", "link"):
+        with pytest.raises(UserError, match=f"{name} is the encoder to start from"):
+            learn(shards, tmp_path / name, pretrained=str(tmp_path / "first"), overwrite=True)
+    spec = learn(shards, tmp_path / "second", pretrained=str(tmp_path / "first"))
+    digest = read_encoder(tmp_path / "first").sha256
+    assert spec.record["from"] == {"name": "first", "sha256": digest}
 
 
 def test_states_are_found_and_removed_by_kind(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from encoders import tiny_encoder, write_tiny
 from fits import SPLIT, fake_clock, frame, same_weights, weights
+from told import Told
 
 from molweave import Predictor, UserError
 from molweave.chem.read import table_from_frame
@@ -338,6 +339,14 @@ def test_freeze_leaves_nothing_to_train_in_the_encoder(encoder, name):
         settings(encoder, freeze=True, method_options={name: unchanged + 0.1})
     settings(encoder, freeze=True, method_options={name: unchanged, "dropout": 0.3})
     settings(encoder, method_options={name: unchanged + 0.1})
+
+
+def test_another_standardisation_than_that_of_the_encoder_is_told(encoder):
+    for name, said in (("full", True), ("default", False)):
+        told = Told()
+        fit(encoder, standardize=name, training={"epochs": 1}, freeze=True, events=told)
+        text = "the encoder was pre-trained on molecules standardised by default-1, these are by"
+        assert any(line.startswith(text) for line in told.lines) == said
 
 
 def test_freeze_without_an_encoder():

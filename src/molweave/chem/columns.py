@@ -50,11 +50,19 @@ def check_unique(names: Sequence[str], source: str) -> None:
 
 
 def find_column(name: str, columns: Sequence[str]) -> str | None:
-    """The column called ``name``: exactly if there is one, else without regard to case."""
+    """The column called ``name``: exactly if there is one, else without regard to case.
+
+    A blank in a name is as good as ``_``.
+    """
     if name in columns:
         return name
-    wanted = name.strip().casefold()
-    return next((column for column in columns if column.strip().casefold() == wanted), None)
+    wanted = _fold(name)
+    return next((column for column in columns if _fold(column) == wanted), None)
+
+
+def _fold(name: str) -> str:
+    """A name without case, with ``_`` for blanks."""
+    return "_".join(name.casefold().split())
 
 
 def look_for_smiles(columns: Sequence[str], asked: str | None = None) -> str | None:

@@ -176,7 +176,7 @@ def _scarce(rare: Sequence[str], few: Sequence[str]) -> list[Finding]:
         (
             rare,
             "with a rare class",
-            f"weigh the classes, look at pr_auc besides roc_auc, and {wide}",
+            f"weigh the classes (fit --balance), look at pr_auc besides roc_auc, and {wide}",
         ),
         (few, f"with fewer than {_RARE_COUNT} molecules of a class", wide),
     )

@@ -202,12 +202,15 @@ def find_complete(folder: Path, origin: Origin) -> Manifest | None:
     """The manifest where a corpus of this origin is complete already; None where it is not.
 
     Raises:
-        UserError: there is a complete corpus of another origin.
+        UserError: there is a complete corpus of another origin, or one of which a shard is gone or
+            damaged.
     """
     if exists(folder / PROGRESS) or not exists(folder / MANIFEST):
         return None
     manifest = Manifest.load(folder)
     check_origin(folder, manifest.origin, origin)
+    for shard in manifest.shards:
+        ShardRows(folder / shard.file, shard)
     return manifest
 
 

@@ -48,10 +48,11 @@ class Featurizer:
     @property
     def takes_input(self) -> bool:
         """Whether coordinates of the input are read, where it has some."""
-        return self._needed and self.coordinates == "input"
+        return self.places and self.coordinates == "input"
 
     @property
-    def _needed(self) -> bool:
+    def places(self) -> bool:
+        """Whether a view needs a conformer."""
         return any(modality.needs_conformer for modality in self.modalities)
 
     def __call__(
@@ -68,7 +69,7 @@ class Featurizer:
         self, molecules: Sequence[Molecule], progress: Progress | None = None
     ) -> list[Conformer | None]:
         """The conformer of every molecule; None where no modality or no source asks for one."""
-        if not self._needed or self.coordinates == "none":
+        if not self.places or self.coordinates == "none":
             return [None] * len(molecules)
         given = [
             Conformer(molecule.coordinates, "input", None)

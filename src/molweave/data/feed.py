@@ -14,7 +14,7 @@ from molweave.data.ahead import Ahead
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.dataset import make_modalities
 from molweave.data.shard_file import Sample
-from molweave.data.shards import Position, ShardedCorpus, Share
+from molweave.data.shards import Position, ShardedCorpus
 from molweave.errors import UserError
 
 WINDOW = 32
@@ -29,7 +29,8 @@ class Feed:
     The order of `ShardedCorpus.train` is cut into windows of `WINDOW` steps; a window is cut into
     the micro-batches of its steps, by size where ``bucket`` says so, and these are shuffled. Ranks
     share every micro-batch, so that together they see what one process would. The last molecules
-    of an epoch, fewer than a step needs, are left out.
+    of an epoch, fewer than a step needs, are left out. Where molecules with too many atoms leave a
+    window short of two for every rank and micro-batch, some of the others come twice.
 
     Args:
         corpus: the shards.
@@ -95,10 +96,12 @@ class Feed:
                 pending = []
 
     def valid(self, count: int, batch_size: int) -> Iterator[Batch]:
-        """This rank's share of the first ``count`` held-out molecules."""
-        share = Share(rank=self.rank, ranks=self.ranks)
-        found = self.corpus.valid(share=share)
-        raw = list(islice(found, -(-(count - self.rank) // self.ranks)))
+        """This rank's share of ``count`` held-out molecules, evenly spaced among all of them."""
+        total = self.corpus.count("valid")
+        count = min(count, total)
+        chosen = {number * total // count for number in range(self.rank, count, self.ranks)}
+        found = enumerate(islice(self.corpus.valid(), max(chosen, default=-1) + 1))
+        raw = [sample for number, sample in found if number in chosen]
         kept = [sample for sample in raw if count_atoms(sample) <= self.max_atoms]
         kept.sort(key=count_atoms)
         yield from self._batches(
@@ -129,11 +132,12 @@ class Feed:
         order = np.flatnonzero(sizes <= self.max_atoms)
         self.drawn += len(raw)
         self.left_out += len(raw) - len(order)
-        if len(order) < 2 * count * self.ranks:
+        if 2 * len(order) < len(raw):
             raise UserError(
                 f"{len(raw) - len(order)} of {len(raw)} molecules in a row have more than "
                 f"{self.max_atoms} heavy atoms; raise max_atoms"
             )
+        order = np.resize(order, max(len(order), 2 * count * self.ranks))
         if self.bucket:
             order = order[np.argsort(sizes[order], kind="stable")]
         pieces = np.array_split(order, count)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from molweave.chem.conformers import COORDINATE_SOURCES, ConformerSettings
+from molweave.chem.read import open_table
 from molweave.chem.standardize import Standardizer
 from molweave.data.cache import ConformerCache
 from molweave.data.corpus import describe_file, estimate_rows, find_files, read_rows
@@ -135,10 +136,13 @@ def prepare(
     standardizer = Standardizer(settings.standardize)
     excluded = read_excluded(excluded_files, standardizer, smiles_column=smiles_column)
     sieve = Sieve(standardizer, excluded, settings.valid_share)
+    total = sum(map(estimate_rows, files))
+    for path in files:
+        open_table(path, smiles_column=smiles_column)
     with CorpusWriter(folder, origin, overwrite=overwrite) as writer:
         resumed = sum(span.rows for span in writer.spans)
         sieve.remember(writer.written())
-        report = _Report(progress, sum(map(estimate_rows, files)) - resumed)
+        report = _Report(progress, total - resumed)
         rows = read_rows(files, smiles_column=smiles_column, start=writer.place)
         while draft := read_draft(rows, sieve, settings.shard_size, writer.reject):
             report.span(draft.rows)

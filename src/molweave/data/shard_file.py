@@ -100,7 +100,7 @@ class ShardRows:
         if table.num_rows != shard.rows or not shard.rows:
             raise UserError(
                 f"{path}: {table.num_rows} molecules, the manifest says {shard.rows}; "
-                "prepare the corpus again"
+                "prepare the corpus again with --overwrite"
             )
         self.smiles = table.column("smiles").combine_chunks()
         lists = table.column("coordinates").combine_chunks()
@@ -134,14 +134,20 @@ def _read_checked(path: Path, shard: Shard) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}; copy the folder or prepare the "
+            "corpus again with --overwrite"
+        ) from error
     if not content:
-        raise UserError(f"{path}: the shard is empty; copy the folder or prepare the corpus again")
+        raise UserError(
+            f"{path}: the shard is empty; copy the folder or prepare the corpus again with "
+            "--overwrite"
+        )
     found = hashlib.sha256(content).hexdigest()
     if found != shard.sha256:
         raise UserError(
             f"{path}: the checksum is {found[:12]}, the manifest says {shard.sha256[:12]}: cut "
-            "short or changed; copy the folder or prepare the corpus again"
+            "short or changed; copy the folder or prepare the corpus again with --overwrite"
         )
     return content
 

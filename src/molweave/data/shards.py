@@ -89,7 +89,9 @@ class ShardedCorpus:
             if not is_file(path):
                 raise UserError(f"{path}: the shard is missing; copy the folder again")
             if not shard.rows or not path.stat().st_size:
-                raise UserError(f"{path}: the shard is empty; prepare the corpus again")
+                raise UserError(
+                    f"{path}: the shard is empty; prepare the corpus again with --overwrite"
+                )
 
     @property
     def placed(self) -> bool:

@@ -21,10 +21,21 @@ def choose_part(molecule: Molecule, valid_share: float) -> str:
     isotopes: with one version of RDKit, a molecule, its stereoisomers and its salts are on the same
     side in every corpus.
     """
-    flat = Chem.MolToSmiles(main_fragment(molecule), isomericSmiles=False)
+    flat = Chem.MolToSmiles(_without_isotopes(main_fragment(molecule)), isomericSmiles=False)
     digest = hashlib.sha256(flat.encode()).digest()
     fraction = int.from_bytes(digest[:_HASH_BYTES]) / 256**_HASH_BYTES
     return "valid" if fraction < valid_share else "train"
+
+
+def _without_isotopes(mol: Chem.Mol) -> Chem.Mol:
+    """The molecule without hydrogens that are atoms because of an isotope or of stereo."""
+    if all(atom.GetAtomicNum() != 1 for atom in mol.GetAtoms()):
+        return mol
+    plain = Chem.Mol(mol)
+    Chem.RemoveStereochemistry(plain)
+    for atom in plain.GetAtoms():
+        atom.SetIsotope(0)
+    return Chem.RemoveHs(plain)
 
 
 @dataclass

@@ -9,8 +9,8 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.chem.write import OUTPUT_FORMATS, TableWriter
 from molweave.errors import UserError
-from molweave.inference.stream import AnyRunner
-from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.inference.stream import AnyRunner, OnRow
+from molweave.inference.summary import PredictSummary, Tally
 
 COLUMNS = ("row", "smiles", "embedding", "missing", "error")
 _TEXT = np.dtype(str)
@@ -54,10 +54,8 @@ def embed_file(
     vectors = np.dtype((np.float32, runner.embedding_dim))
     types = dict(zip(COLUMNS, (np.dtype(int), _TEXT, vectors, _TEXT, _TEXT), strict=True))
     with TableWriter(out, COLUMNS, overwrite, metadata=metadata, types=types) as writer:
-        for row in runner.rows(table):
+        for row in runner.rows(table, on_row):
             tally.add(row)
             vector = None if row.error else row.embedding
             writer.write([row.record.row, row.record.smiles, vector, row.lacks, row.error or None])
-            if on_row is not None:
-                on_row(tally.rows)
     return tally.summary()

@@ -12,8 +12,8 @@ from molweave.data.scores import score_tasks
 from molweave.data.targets import check_classes, parse_targets
 from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
-from molweave.inference.stream import Runner
-from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.inference.stream import OnRow, Runner
+from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel
 
 
@@ -64,13 +64,11 @@ def evaluate_table(
         raise UserError(f"{table.name} has no row with a label; there is nothing to compare")
     check_classes(truth, [task.name for task in tasks], [task.kind for task in tasks])
     predictions = np.full(truth.shape, np.nan)
-    for index, row in enumerate(runner.rows(table)):
+    for index, row in enumerate(runner.rows(table, on_row)):
         tally.add(row)
         predictions[index] = row.predictions.mean(0)
         if known is not None and not row.error:
             known += seen[index]
-        if on_row is not None:
-            on_row(tally.rows)
     usable = ~np.isnan(predictions).any(1)
     scores, mean = score_tasks(truth[usable], predictions[usable], tasks)
     return Evaluation(

@@ -12,8 +12,7 @@ from rdkit import Chem, rdBase
 from molweave.chem.standardize import canonicalize
 from molweave.chem.table import Table
 from molweave.errors import UserError
-from molweave.inference.stream import Row, Runner
-from molweave.inference.summary import OnRow
+from molweave.inference.stream import OnRow, Row, Runner
 from molweave.methods.mmsa import MMSA
 from molweave.methods.mmsa_structure import StructureAwareness
 from molweave.methods.pretrained import EncoderModel, PretrainedEncoder
@@ -101,11 +100,9 @@ def explain_memory(
     """
     runner, awareness = _open(encoder, device, workers)
     seen = _Seen(awareness, nearest)
-    rows = runner.rows(table)
+    rows = runner.rows(table, on_row)
     while chunk := list(islice(rows, _CHUNK)):
         seen.add(chunk)
-        if on_row is not None:
-            on_row(seen.molecules + seen.rejected)
     if not seen.molecules:
         raise UserError(f"{table.name}: no row holds a molecule that can be used")
     trained = awareness.memory.usage.double().cpu()

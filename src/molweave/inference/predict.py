@@ -10,8 +10,8 @@ from molweave.chem.table import Table
 from molweave.chem.write import TableWriter
 from molweave.data.targets import Task
 from molweave.errors import UserError
-from molweave.inference.stream import Row, Runner
-from molweave.inference.summary import OnRow, PredictSummary, Tally
+from molweave.inference.stream import OnRow, Row, Runner
+from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel
 
 
@@ -80,11 +80,16 @@ def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> P
 
 
 def predict_rows(
-    runner: Runner[FittedModel], table: Table, *, details: bool, tally: Tally
+    runner: Runner[FittedModel],
+    table: Table,
+    *,
+    details: bool,
+    tally: Tally,
+    on_row: OnRow | None = None,
 ) -> Iterator[list[object]]:
     """The input's values and the predictions of every row, in order, streaming."""
     columns = columns_of(runner, table, details=details)
-    for row in runner.rows(table):
+    for row in runner.rows(table, on_row):
         tally.add(row)
         yield [*row.record.values, *columns.values(row)]
 
@@ -115,8 +120,7 @@ def predict_file(
         scales=added.scales,
         types={**table.types, **added.types},
     ) as writer:
-        for values in predict_rows(runner, table, details=details, tally=tally):
+        rows = predict_rows(runner, table, details=details, tally=tally, on_row=on_row)
+        for values in rows:
             writer.write(values)
-            if on_row is not None:
-                on_row(tally.rows)
     return tally.summary()

@@ -12,7 +12,7 @@ from molweave.chem.table import Table
 from molweave.chem.write import refuse_same_file
 from molweave.errors import UserError
 from molweave.events import Events
-from molweave.inference.summary import OnRow
+from molweave.inference.stream import OnRow
 from molweave.paths import exists
 
 

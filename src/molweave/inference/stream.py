@@ -2,8 +2,9 @@
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -22,6 +23,10 @@ from molweave.modalities.base import Missing
 CHUNK_ROWS = 1024
 _NOT_FINITE = "the network gives no finite number for this molecule"
 ModelT = TypeVar("ModelT", FittedModel, EncoderModel)
+
+
+OnRow = Callable[[int], None]
+"""Told of the number of rows done."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,23 @@ class Row:
         return "; ".join(f"{name}: {reason}" for name, reason in self.missing.items()) or None
 
 
+def _rising(tell: OnRow) -> OnRow:
+    """Tells of a number only if it is larger than all before."""
+    most = 0
+
+    def told(done: int) -> None:
+        nonlocal most
+        if done > most:
+            most = done
+            tell(done)
+
+    return told
+
+
+def _add(tell: OnRow, before: int, done: int, _total: int) -> None:
+    tell(before + done)
+
+
 class Runner(Generic[ModelT]):
     """A fitted model, or an encoder alone, with everything it needs to read raw rows."""
 
@@ -78,25 +100,39 @@ class Runner(Generic[ModelT]):
             workers=workers or os.cpu_count() or 1,
         )
 
-    def rows(self, table: Table) -> Iterator[Row]:
-        """Every row of the table, in order, computed `CHUNK_ROWS` at a time."""
+    def rows(self, table: Table, on_row: OnRow | None = None) -> Iterator[Row]:
+        """Every row of the table, in order, computed `CHUNK_ROWS` at a time.
+
+        Args:
+            table: what to read.
+            on_row: told how many rows are done; where conformers are needed, which take the time,
+                those that have one count.
+        """
         records = iter(table)
+        tell = _rising(on_row or (lambda _: None))
+        done = 0
         while chunk := list(itertools.islice(records, CHUNK_ROWS)):
-            yield from self._chunk(chunk)
+            placed = partial(_add, tell, done) if self.featurizer.places else None
+            for row in self._chunk(chunk, placed):
+                yield row
+                done += 1
+                tell(done)
 
     @property
     def embedding_dim(self) -> int:
         """Width of the embeddings."""
         return self.model.members[0].method.embedding_dim
 
-    def _chunk(self, records: Sequence[Record]) -> Iterator[Row]:
+    def _chunk(
+        self, records: Sequence[Record], progress: Callable[[int, int], None] | None
+    ) -> Iterator[Row]:
         results = [self.standardizer(record) for record in records]
         molecules = [result for result in results if isinstance(result, Molecule)]
         outputs = lacking = None
         if molecules:
             dataset = Dataset(
                 molecules=molecules,
-                samples=self.featurizer(molecules),
+                samples=self.featurizer(molecules, progress),
                 modalities=self.featurizer.modalities,
             )
             outputs = apply_members(self.model.members, dataset, device=self.device)

@@ -2,14 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from molweave.chem.diagnose import count_reason
 from molweave.inference.stream import Row
-
-OnRow = Callable[[int], None]
-"""Called with the number of rows done."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ class EncoderSpec(Spec):
     @property
     def placed(self) -> bool:
         """Whether a molecule of the pre-training had coordinates, as far as is recorded."""
-        return set(self.record.get("corpus", {}).get("coordinates", ())) != {"none"}
+        kinds = set(self.record.get("corpus", {}).get("coordinates", ()))
+        return bool(self.record.get("placed", kinds != {"none"}))
 
     def configure(self, changes: Mapping[str, object]) -> Any:
         """The method's configuration for the use of this encoder.

@@ -108,7 +108,10 @@ class FitOptions:
         spec = self.encoder_spec
         if spec is None:
             if self.freeze:
-                raise UserError("freeze needs a pre-trained encoder; name it with --from")
+                raise UserError(
+                    "freeze needs a pre-trained encoder; name it with --from (pretrained= in "
+                    "Python)"
+                )
             return
         for name, found in (("method", spec.method), ("preset", spec.preset)):
             asked = getattr(self, name)

@@ -96,9 +96,15 @@ def fit_table(
     if checkpoint is not None:
         _check_checkpoint(checkpoint, resume=resume, overwrite=overwrite, events=events)
     encoder = options.read_encoder()
+    standardizer = Standardizer(options.standardize)
+    if encoder is not None and encoder.spec.standardizer != standardizer.version:
+        events.message(
+            f"the encoder was pre-trained on molecules standardised by {encoder.spec.standardizer},"
+            f" these are by {standardizer.version}; --standardize chooses"
+        )
     events.stage("reading")
     target_indices(table.columns, names)
-    data = read_training_table(table, names, Standardizer(options.standardize))
+    data = read_training_table(table, names, standardizer)
     ready = _prepare(table, data, names, options, split, events)
     options = ready.options
     spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)

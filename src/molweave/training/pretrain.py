@@ -51,6 +51,8 @@ _MOLECULES = "molecules"
 """Name of the count of molecules among the sums of the terms."""
 _STATISTICS = 10
 """Steps whose molecules tell the statistics of batch normalisation."""
+_LARGEST_BATCH = 128
+"""Molecules that are validated at once, at most."""
 
 
 class _Step(nn.Module):
@@ -128,6 +130,7 @@ class Pretrainer:
         self.wrapped, self.optimizer = fabric.setup(step, optimizer)
         self.average = WeightAverage(self.method, config.average)
         self.state = PretrainState()
+        self._aside = 0.0
 
     def run(self, on_record: OnRecord | None = None) -> Pretraining:
         """Train to the end; the method then holds the weights to keep.
@@ -218,7 +221,8 @@ class Pretrainer:
         }
         if not all(map(_finite, terms.values())):
             raise _diverged(state.step, "the loss")
-        seconds = max(state.seconds - last["seconds"], 1e-9)
+        seconds = max(state.seconds - last["seconds"] - self._aside, 1e-9)
+        self._aside = 0.0
         record = {
             "step": float(state.step),
             "epoch": state.step / self.feed.steps_per_epoch,
@@ -230,7 +234,9 @@ class Pretrainer:
         }
         state.sums = {}
         if self.config.valid_molecules and self._due(self._valid_every()):
+            began = time.monotonic()
             record |= self._validate()
+            self._aside = time.monotonic() - began
         history.append(record)
         if on_record is not None:
             on_record(record, self.steps)
@@ -270,7 +276,8 @@ class Pretrainer:
 
         generator = torch.Generator(self.fabric.device).manual_seed(self.seed)
         with torch.inference_mode(), self.fabric.autocast():
-            for given in self.feed.valid(self.config.valid_molecules, 128):
+            largest = min(_LARGEST_BATCH, self.config.batch_size // self.config.accumulate)
+            for given in self.feed.valid(self.config.valid_molecules, largest):
                 found = self.method.assess(given.to(self.fabric.device), generator)
                 size = torch.tensor(float(given.size), device=self.fabric.device)
                 for name, term in found.terms.items():

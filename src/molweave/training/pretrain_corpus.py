@@ -18,7 +18,12 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.base import Method
 from molweave.methods.config import to_plain
-from molweave.methods.pretrained import EncoderSpec, find_encoder, read_encoder
+from molweave.methods.pretrained import (
+    EncoderSpec,
+    PretrainedEncoder,
+    find_encoder,
+    read_encoder,
+)
 from molweave.modalities import spatial
 from molweave.training.finetune import choose_precision
 from molweave.training.pretrain import Pretrainer, Pretraining
@@ -87,7 +92,8 @@ def pretrain_corpus(
     events = (events if first else None) or Events()
     seed_everything(options.seed)
     method: Method = options.entry.method(config)
-    origin = _start_from(options, method, events)
+    source = _start_from(options, method, events)
+    origin = "" if source is None else source.sha256
     identity = {**_identity(options, corpus), "from": origin, "processes": fabric.world_size}
     trainer = Pretrainer(
         method,
@@ -109,7 +115,7 @@ def pretrain_corpus(
             f"{trainer.feed.left_out:,} of {trainer.feed.drawn:,} molecules drawn have more than "
             f"{recipe.max_atoms} heavy atoms and were left out (max_atoms)"
         )
-    spec = _make_spec(options, corpus, training, fabric)
+    spec = _make_spec(options, corpus, source, training, fabric)
     return PretrainResult(spec, method, training, first)
 
 
@@ -140,13 +146,15 @@ def _identity(options: PretrainOptions, corpus: ShardedCorpus) -> dict[str, Any]
     }
 
 
-def _start_from(options: PretrainOptions, method: Method, events: Events) -> str:
-    """Give ``method`` the weights of the encoder asked for, and its digest; empty for none.
+def _start_from(
+    options: PretrainOptions, method: Method, events: Events
+) -> PretrainedEncoder | None:
+    """Give ``method`` the weights of the encoder asked for, if any, and the encoder.
 
     Heads of objectives that the encoder was not pre-trained with start afresh.
     """
     if options.pretrained is None:
-        return ""
+        return None
     encoder = read_encoder(find_encoder(options.pretrained))
     if encoder.spec.method != options.method:
         raise UserError(
@@ -159,7 +167,14 @@ def _start_from(options: PretrainOptions, method: Method, events: Events) -> str
         events.message(
             f"{options.pretrained} was pre-trained without {', '.join(new)}: new weights"
         )
-    return encoder.sha256
+    return encoder
+
+
+def _origin(options: PretrainOptions, source: PretrainedEncoder | None) -> dict[str, str] | None:
+    """Which encoder the weights started from."""
+    if source is None or options.pretrained is None:
+        return None
+    return {"name": Path(options.pretrained).name, "sha256": source.sha256}
 
 
 def _digest(corpus: ShardedCorpus) -> str:
@@ -189,6 +204,7 @@ def _describe(corpus: ShardedCorpus, method: Method, trainer: Pretrainer) -> lis
 def _make_spec(
     options: PretrainOptions,
     corpus: ShardedCorpus,
+    source: PretrainedEncoder | None,
     training: Pretraining,
     fabric: Fabric,
 ) -> EncoderSpec:
@@ -206,6 +222,8 @@ def _make_spec(
             "coordinates": dict(corpus.manifest.coordinates),
             "sha256": _digest(corpus),
         },
+        "placed": corpus.placed or (source is not None and source.spec.placed),
+        "from": _origin(options, source),
         "training": to_plain(options.train_config),
         "steps": int(last.get("step", 0)),
         "epochs": last.get("epoch", 0.0),
