@@ -35,6 +35,21 @@ def other(network: MMSA, **changes: Any) -> MMSA:
     return made
 
 
+@pytest.mark.parametrize("protocol", ["pretrain", "fused"])
+def test_images_are_changed_in_the_training_of_the_pretraining_only(protocol):
+    network = build(protocol)
+    image = network.encoders["image"].train()
+    network.apply(lambda part: part.eval() if isinstance(part, torch.nn.BatchNorm2d) else None)
+    part = make_batch(DRUGLIKE).parts["image"]
+
+    def differ() -> bool:
+        return not torch.equal(image(part), image(part))
+
+    assert differ() == (protocol == "pretrain")
+    image.eval()
+    assert not differ()
+
+
 def encoded(network: MMSA, batch: Batch) -> AwareEncoding:
     found = network.encode(batch)
     assert isinstance(found, AwareEncoding)

@@ -52,6 +52,18 @@ def test_is_registered_with_its_presets():
     assert 3.1e6 < count < 3.3e6
 
 
+def test_the_noise_is_shown():
+    """What is to be recovered from it could not be, were clean coordinates shown."""
+    shown = {"show_spd": 0.0, "show_edge": 0.0, "show_distance": 1.0, "show_spatial_atom": 1.0}
+    batch = make_batch(DRUGLIKE)
+    clean, noisy = (
+        blending(**shown, noise=noise, atoms=0.0).blended(batch, seeded())
+        for noise in (1e-6, 2.0)
+    )
+    assert (noisy.noise.abs().amax((1, 2)) > 1).all()
+    assert ((clean.embedding - noisy.embedding).abs().amax(1) > 1e-3).all()
+
+
 def test_reads_2d_without_anything_of_3d():
     network = build()
     assert network.modalities == ("relations",)

@@ -41,6 +41,23 @@ def test_the_same_seed_gives_the_same_bits():
     )
 
 
+def test_the_standardisation_reaches_fit_and_prediction(tmp_path):
+    salts = frame()
+    amine = salts["alcohol"] == 0
+    salts.loc[amine, "smiles"] += ".Cl"
+    plain, full = fit(standardize="full"), fit(table=salts, standardize="full")
+    assert same_weights(plain, full)
+    assert not same_weights(full, fit(table=salts))
+    full.save(tmp_path / "m")
+    bases, forms = frame()["smiles"].tolist(), salts["smiles"].tolist()
+    for model in (full, Predictor.load(tmp_path / "m")):
+        found, expected = (model.predict(smiles)["alcohol_prob"] for smiles in (forms, bases))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(model.embed(forms), model.embed(bases), atol=1e-5)
+        scores = [model.evaluate(table).scores["alcohol"]["brier"] for table in (salts, frame())]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
 def test_the_command_names_a_smiles_column_that_is_not_found_by_itself():
     table = frame().rename(columns={"smiles": "what"})
     model = Predictor(**options()).fit(table, "alcohol", smiles_column="what", split=SPLIT)

@@ -35,7 +35,7 @@ def shards(tmp_path_factory):
 
 
 class Slope(Method):
-    """Its loss is the mean over molecules of (slope * atoms / 10)^2."""
+    """Its loss is the mean over molecules of ((slope + other) * atoms / 10)^2."""
 
     name = "slope"
 
@@ -44,12 +44,20 @@ class Slope(Method):
         self.modalities = ("relations",)
         self.embedding_dim = 1
         self.slope = torch.nn.Parameter(torch.ones(1, 1))
+        self.other = torch.nn.Parameter(torch.ones(1, 1))
+        self.progress: list[float] = []
+
+    def learning_rate_factors(self):
+        return {"other": 0.25}
 
     def encode(self, batch):
         sizes = torch.tensor(batch.parts["relations"].sizes, dtype=torch.float32)[:, None]
-        return Encoding(sizes / 10 @ self.slope, self.modalities, torch.ones(batch.size, 1))
+        slope = self.slope + self.other
+        return Encoding(sizes / 10 @ slope, self.modalities, torch.ones(batch.size, 1))
 
     def objectives(self, encoding, batch, progress):
+        if self.training:
+            self.progress.append(progress)
         return {"square": Term(1.0, encoding.embedding.square().mean())}
 
     def assess(self, batch, generator):
@@ -89,23 +97,32 @@ def test_rate_decay_clipping_and_average(shards):
     """AdamW of torch over the same molecules, step by step."""
     trainer, history = run(shards, RECIPE)
     taken = sizes_of(shards, RECIPE)
-    slope = torch.nn.Parameter(torch.ones(1, 1))
-    average = torch.ones(1, 1)
-    optimizer = torch.optim.AdamW([slope], weight_decay=RECIPE.weight_decay)
+    slopes = [torch.nn.Parameter(torch.ones(1, 1)) for _ in range(2)]
+    averages = [torch.ones(1, 1) for _ in range(2)]
+    groups = [{"params": [slope]} for slope in slopes]
+    optimizer = torch.optim.AdamW(groups, weight_decay=RECIPE.weight_decay)
     valid = np.mean([(size / 10) ** 2 for size in range(1, 7)])
     for step, sizes in enumerate(taken):
-        optimizer.param_groups[0]["lr"] = rate_of(step, len(taken))
+        for group, factor in zip(optimizer.param_groups, (1, 0.25), strict=True):
+            group["lr"] = factor * rate_of(step, len(taken))
         optimizer.zero_grad()
-        (slope * torch.tensor(sizes / 10, dtype=torch.float32)).square().mean().backward()
-        torch.nn.utils.clip_grad_norm_([slope], RECIPE.clip)
+        (sum(slopes) * torch.tensor(sizes / 10, dtype=torch.float32)).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(slopes, RECIPE.clip)
         optimizer.step()
-        average.lerp_(slope.detach(), 1 - min(RECIPE.average, (2 + step) / (11 + step)))
+        share = 1 - min(RECIPE.average, (2 + step) / (11 + step))
+        for average, slope in zip(averages, slopes, strict=True):
+            average.lerp_(slope.detach(), share)
         if step + 1 in (4, 8, 10):
             line = next(line for line in history if line["step"] == step + 1)
-            assert line["valid_square"] == pytest.approx(float(average) ** 2 * valid, rel=1e-4)
+            assert line["valid_square"] == pytest.approx(
+                float(sum(averages)) ** 2 * valid, rel=1e-4
+            )
             assert line["learning_rate"] == pytest.approx(rate_of(step, len(taken)))
-    assert abs(float(average) - float(slope.detach())) > 0.01
-    assert float(trainer.method.slope.detach()) == pytest.approx(float(average), rel=1e-4)
+    method = trainer.method
+    for average, slope, found in zip(averages, slopes, (method.slope, method.other), strict=True):
+        assert abs(float(average) - float(slope.detach())) > 0.005
+        assert float(found.detach()) == pytest.approx(float(average), rel=1e-4)
+    assert method.progress == pytest.approx(np.arange(len(taken)) / len(taken))
 
 
 @pytest.mark.parametrize(
