@@ -20,7 +20,7 @@ class ReportPart:
         truth: float (N, T), NaN where missing; N may be 0.
         prediction: float (N, T); probabilities for classification.
         std: float (N, T), spread over the ensemble; None for a single network.
-        smiles: N texts of the input.
+        smiles: N canonical SMILES.
         rows: int (N,), 0-based rows of the input.
     """
 

@@ -53,7 +53,7 @@ class FitOptions:
         training: fields of `TrainConfig` to change.
         kinds: ``classification`` or ``regression`` for all tasks, or by task name; None infers.
         split: ``scaffold``, ``scaffold-balanced``, ``random`` (each with shares, as in
-            ``random:90/10/0``), ``column:NAME`` or ``file:PATH``.
+            ``random:90/10/0``), ``k-fold:I/K``, ``column:NAME`` or ``file:PATH``.
         ensemble: number of networks, each with a seed of its own.
         seed: of the split, the initial weights, the batches, dropout and sampling.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
