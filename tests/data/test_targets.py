@@ -53,7 +53,6 @@ def test_no_rows_keep_the_shape():
     [
         "",
         "  ",
-        "-",
         "#N/A",
         "NaN",
         "nan",

@@ -57,8 +57,7 @@ def test_the_noise_is_shown():
     shown = {"show_spd": 0.0, "show_edge": 0.0, "show_distance": 1.0, "show_spatial_atom": 1.0}
     batch = make_batch(DRUGLIKE)
     clean, noisy = (
-        blending(**shown, noise=noise, atoms=0.0).blended(batch, seeded())
-        for noise in (1e-6, 2.0)
+        blending(**shown, noise=noise, atoms=0.0).blended(batch, seeded()) for noise in (1e-6, 2.0)
     )
     assert (noisy.noise.abs().amax((1, 2)) > 1).all()
     assert ((clean.embedding - noisy.embedding).abs().amax(1) > 1e-3).all()
