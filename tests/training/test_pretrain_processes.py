@@ -73,6 +73,61 @@ pretrain(
 )
 """
 
+SLOPE = """
+import json, os, sys
+from pathlib import Path
+import torch
+from molweave.data.shards import ShardedCorpus
+from molweave.methods.base import Assessment, Encoding, Method, Term
+from molweave.training.pretrain import Pretrainer
+from molweave.training.pretrain_config import PretrainConfig
+from molweave.training.processes import join_processes
+
+
+class Slope(Method):
+    name = "slope"
+
+    def __init__(self):
+        super().__init__()
+        self.modalities, self.embedding_dim = ("relations",), 1
+        self.slope = torch.nn.Parameter(torch.ones(1, 1))
+        self.register_buffer("last", torch.zeros(()))
+        self.draws = []
+
+    def encode(self, batch):
+        sizes = torch.tensor(batch.parts["relations"].sizes, dtype=torch.float32)[:, None]
+        if self.training:
+            self.last = torch.rand(())
+            self.draws.append(float(self.last))
+        return Encoding(sizes / 10 @ self.slope, self.modalities, torch.ones(batch.size, 1))
+
+    def objectives(self, encoding, batch, progress):
+        return {"square": Term(1.0, encoding.embedding.square().mean())}
+
+    def assess(self, batch, generator):
+        return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
+
+
+recipe = PretrainConfig(
+    epochs=2, batch_size=8, learning_rate=0.1, weight_decay=0.5, clip=0.5, log_steps=1,
+    valid_steps=5, valid_molecules=4,
+)
+method = Slope()
+fabric = join_processes("cpu", "32-true")
+found = Pretrainer(method, ShardedCorpus(sys.argv[1]), recipe, fabric).run()
+times = ("seconds", "molecules_per_second")
+told = {
+    "slope": float(method.slope.detach()),
+    "draws": method.draws,
+    "buffer": float(method.last),
+    "log": [{k: v for k, v in line.items() if k not in times} for line in found.history],
+}
+Path(f"{sys.argv[2]}{os.environ.get('RANK', '0')}.json").write_text(json.dumps(told))
+if fabric.world_size > 1:
+    torch.distributed.destroy_process_group()
+"""
+"""A method of one parameter, whose gradient of a whole batch is the mean of those of its halves."""
+
 
 def learn(
     shards: Path,
@@ -125,6 +180,20 @@ def test_two_processes_learn_as_one(shards, tmp_path):
         assert found["edge"] == pytest.approx(expected["edge"], rel=0.05, abs=0.01)
     assert one[-1]["spd"] < 0.7 * one[0]["spd"], "the curves must have somewhere to go"
     assert two[-1]["valid_loss"] == pytest.approx(one[-1]["valid_loss"], rel=0.05)
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_very_steps_of_one(shards, tmp_path):
+    for count in (1, 2):
+        learn(shards, tmp_path / f"by-{count}-", count, SLOPE)
+    one, first, second = (
+        json.loads((tmp_path / f"by-{name}.json").read_text()) for name in ("1-0", "2-0", "2-1")
+    )
+    assert first["slope"] == second["slope"] == pytest.approx(one["slope"], rel=1e-5)
+    assert abs(one["slope"] - 1) > 0.1
+    assert first["log"] == [pytest.approx(line, rel=1e-5) for line in one["log"]]
+    assert set(first["draws"]).isdisjoint(second["draws"])
+    assert first["buffer"] == second["buffer"]
 
 
 @pytest.mark.slow
