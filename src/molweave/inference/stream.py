@@ -13,7 +13,7 @@ import torch
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
-from molweave.data.dataset import Dataset, Featurizer, make_modalities
+from molweave.data.dataset import Dataset, Featurizer, Progress, make_modalities
 from molweave.errors import UserError
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
@@ -123,9 +123,7 @@ class Runner(Generic[ModelT]):
         """Width of the embeddings."""
         return self.model.members[0].method.embedding_dim
 
-    def _chunk(
-        self, records: Sequence[Record], progress: Callable[[int, int], None] | None
-    ) -> Iterator[Row]:
+    def _chunk(self, records: Sequence[Record], progress: Progress | None) -> Iterator[Row]:
         results = [self.standardizer(record) for record in records]
         molecules = [result for result in results if isinstance(result, Molecule)]
         outputs = lacking = None

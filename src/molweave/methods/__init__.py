@@ -7,6 +7,7 @@ from typing import Any
 from molweave.methods.base import Method
 from molweave.methods.dmmrl import DMMRL
 from molweave.methods.dmmrl_config import DMMRL_PRESETS, DMMRLConfig
+from molweave.methods.dmmrl_config import TERMS as DMMRL_TERMS
 from molweave.methods.mmsa import MMSA
 from molweave.methods.mmsa_config import MMSA_PRESETS, MMSAConfig, finetuned
 from molweave.methods.moleblend import MoleBLEND
@@ -52,7 +53,7 @@ METHODS: dict[str, MethodEntry] = {
         "Molecular Property Prediction. arXiv, 2026.",
         unfrozen=(
             *("encoder_dropout", "modality_dropout", "orthogonality", "temperature", "ramp"),
-            *("kl", "mmd", "align", "orth", "rec"),
+            *DMMRL_TERMS,
         ),
     ),
     "mmsa": MethodEntry(

@@ -20,7 +20,8 @@ _COUNTS = (
     "geometry_layers",
 )
 _SIZES = ("width", "hidden", "shared", "private")
-_WEIGHTS = ("kl", "mmd", "align", "orth", "rec")
+TERMS = ("kl", "mmd", "align", "orth", "rec")
+"""The terms besides the task, each the field of its weight."""
 _OF_VIEW = {
     "sequence": ("recurrent_layers", "attention_layers", "feed_forward"),
     "graph": ("rounds",),
@@ -118,12 +119,12 @@ class DMMRLConfig:
         for term, name in (("align", "temperature"), ("orth", "orthogonality")):
             if not getattr(self, term):
                 found[name] = f"{term}=0"
-        if not any(getattr(self, term) for term in _WEIGHTS):
-            found["ramp"] = f"{', '.join(_WEIGHTS)} of 0"
+        if not any(getattr(self, term) for term in TERMS):
+            found["ramp"] = f"{', '.join(TERMS)} of 0"
         return found
 
     def _check_numbers(self) -> None:
-        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
+        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (TERMS, 0)):
             for name in names:
                 if getattr(self, name) < lowest:
                     raise UserError(

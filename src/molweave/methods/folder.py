@@ -70,10 +70,10 @@ def _is_around(folder: Path) -> bool:
 def _is_ours(folder: Path, found: Collection[str]) -> bool:
     """Whether config.json is that of a network; a damaged one is, with the weights beside it."""
     try:
-        json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        plain = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return WEIGHTS in found
-    return read_checksum(folder) is not None
+    return isinstance(plain, dict) and CHECKSUM in plain
 
 
 def _make_fresh(folder: Path, place: Path) -> Path:
