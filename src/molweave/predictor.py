@@ -153,6 +153,7 @@ class Predictor(Embeds):
         *,
         smiles_column: str | None = None,
         details: bool = False,
+        prefix: str = "",
     ) -> "pd.DataFrame":
         """Predictions for every row, in order.
 
@@ -160,6 +161,7 @@ class Predictor(Embeds):
             data: a list of SMILES, a DataFrame, or a file.
             smiles_column: where the SMILES are; None looks for the usual names.
             details: add the weight of every modality.
+            prefix: precedes the names of the new columns, to tell those of several models apart.
 
         Returns:
             The input's columns, as they were, and those of `PredictionColumns`, with the index of
@@ -171,13 +173,13 @@ class Predictor(Embeds):
         import pandas as pd
 
         table = molecules_of(data, smiles_column)
-        added = columns_of(self.runner, table, details=details).names
-        rows = list(predict_rows(self.runner, table, details=details, tally=Tally()))
+        columns = columns_of(self.runner, table, details=details, prefix=prefix)
+        added = columns.names
+        rows = list(predict_rows(self.runner, table, columns, tally=Tally()))
         frame = pd.DataFrame(rows, columns=[*table.columns, *added], dtype=object)
         if isinstance(data, pd.DataFrame | pd.Series):
             frame.index = data.index
-        numbers = {name: float for name in added if name not in ("missing", "error")}
-        found = frame[added].astype(numbers)
+        found = frame[added].astype(dict.fromkeys(columns.numbers, float))
         if not isinstance(data, pd.DataFrame):
             data = frame[list(table.columns)]
             data = data.assign(**{name: _infer(data[name]) for name in table.columns})
@@ -190,14 +192,19 @@ class Predictor(Embeds):
         *,
         smiles_column: str | None = None,
         details: bool = False,
+        prefix: str = "",
         overwrite: bool = False,
         events: Events | None = None,
     ) -> PredictSummary:
         """Predict a table of any length into a file, in constant memory; see `predict`."""
-        table = table_to_write(data, out, smiles_column)
-        on_row = row_counter(events, "predicting")
         return predict_file(
-            self.runner, table, out, details=details, overwrite=overwrite, on_row=on_row
+            self.runner,
+            table_to_write(data, out, smiles_column),
+            out,
+            details=details,
+            prefix=prefix,
+            overwrite=overwrite,
+            on_row=row_counter(events, "predicting"),
         )
 
     def evaluate(

@@ -184,6 +184,14 @@ def test_evaluate_of_a_model_that_does_not_know_its_training_molecules(cli, mode
     assert "does not say which molecules it was trained on" in result.err
 
 
+def test_evaluate_scores_the_targets_that_are_there(cli, model, table, tmp_path):
+    text = table.read_text(encoding="utf-8").replace("alcohol", "other", 1)
+    (tmp_path / "one.csv").write_text(text, encoding="utf-8")
+    result = cli("evaluate", model, "one.csv")
+    assert [line.split()[0] for line in result.out.splitlines()] == ["task", "carbons"]
+    assert "not scored, for lack of a column: 1 target: 'alcohol'" in result.err
+
+
 def test_evaluate_needs_the_labels(cli, model, new):
     result = cli("evaluate", model, new)
     assert result.code == 2

@@ -84,7 +84,7 @@ def test_predictions_in_the_table_do_not_matter(flat, table):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table.drop(columns="logp"), "no target column 'logp'; found 'name'"),
+        (lambda table: table[["name", "smiles"]], "no target column 'active'; found 'name'"),
         (lambda table: table.assign(logp="<5"), r"target 'logp' is '<5' in row 0 .* limit"),
         (lambda table: table.assign(logp="high"), "target 'logp' is 'high' in row 0"),
     ],
@@ -92,3 +92,11 @@ def test_predictions_in_the_table_do_not_matter(flat, table):
 def test_labels_that_cannot_be_read(flat, change, message):
     with pytest.raises(UserError, match=message):
         flat.evaluate(change(LABELS))
+
+
+def test_targets_without_a_column_are_named_and_the_others_scored(flat, table):
+    found = flat.evaluate(table.drop(columns="active"))
+    assert found.absent == ("active",)
+    assert found.scores == {"logp": flat.evaluate(table).scores["logp"]}
+    assert set(found.mean) == set(found.scores["logp"]) - {"n"}
+    assert flat.evaluate(table).absent == ()

@@ -176,6 +176,40 @@ def test_a_column_of_the_input_is_never_replaced(flat, tmp_path, column):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("column", ["embedding", "missing", "error"])
+def test_no_column_is_replaced_by_a_vector(flat, tmp_path, column):
+    with pytest.raises(UserError, match=f"the input already has a column '{column}'; rename it"):
+        flat.embed_file(ROWS.assign(**{column: 1}), tmp_path / "out.parquet")
+    assert names(tmp_path) == []
+
+
+def test_a_prefix_tells_the_columns_of_two_models_apart(flat, flat_views, tmp_path):
+    first = flat.predict(ROWS)
+    both = flat_views.predict(first, details=True, prefix="b_")
+    alone = flat_views.predict(ROWS, details=True)
+    added = [name for name in alone if name not in ROWS]
+    assert list(both) == [*first, *(f"b_{name}" for name in added)]
+    pd.testing.assert_frame_equal(both[list(first)], first)
+    renamed = alone[added].add_prefix("b_")
+    pd.testing.assert_frame_equal(both[list(renamed)], renamed)
+    flat_views.predict_file(first, tmp_path / "both.parquet", details=True, prefix="b_")
+    written = pd.read_parquet(tmp_path / "both.parquet")
+    numbers = list(renamed.select_dtypes(float))
+    pd.testing.assert_frame_equal(written[numbers], renamed[numbers])
+    assert list(written) == list(both)
+    with pytest.raises(UserError, match="already has a column 'b_active_prob'"):
+        flat.predict(both, prefix="b_")
+
+
+def test_a_prefix_tells_vectors_apart(flat, tmp_path):
+    flat.embed_file(ROWS, tmp_path / "a.parquet")
+    flat.embed_file(tmp_path / "a.parquet", tmp_path / "b.parquet", prefix="again_")
+    table = pyarrow.parquet.read_table(tmp_path / "b.parquet")
+    added = ["embedding", "missing", "error"]
+    assert table.column_names == [*ROWS, *added, *(f"again_{name}" for name in added)]
+    assert table.column("embedding").to_pylist() == table.column("again_embedding").to_pylist()
+
+
 def test_columns_of_details_collide_only_where_they_are_asked_for(flat, tmp_path):
     table = ROWS.assign(weight_graph=1)
     assert len(flat.predict(table)) == 10
@@ -231,15 +265,14 @@ def test_embeddings_in_a_file(flat, tmp_path):
     summary = flat.embed_file(ROWS, out)
     assert (summary.rows, summary.predicted, sum(summary.rejected.values())) == (10, 9, 1)
     table = pyarrow.parquet.read_table(out)
-    assert table.column_names == ["row", "smiles", "embedding", "missing", "error"]
+    assert table.column_names == [*ROWS, "embedding", "missing", "error"]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[32]"
-    assert str(table.schema.field("row").type) == "int64"
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert metadata["molweave"] == __version__
     assert (metadata["method"], metadata["preset"]) == ("dmmrl", "paper")
     assert "trained_on" in metadata
-    assert table.column("row").to_pylist() == list(range(10))
-    assert table.column("smiles").to_pylist() == ROWS["smiles"].tolist()
+    for name in ROWS:
+        assert table.column(name).to_pylist() == ROWS[name].tolist()
     found = table.column("embedding").to_pylist()
     errors = table.column("error").to_pylist()
     assert [vector is None for vector in found] == [n == 3 for n in range(10)]
@@ -260,7 +293,7 @@ def test_parquet_has_the_same_types_without_a_usable_row(flat, tmp_path, smiles)
     assert [str(found.field(name).type) for name in ("missing", "error")] == ["string"] * 2
     flat.embed_file(data, tmp_path / "v.parquet")
     width = flat.embed(["C"]).shape[1]
-    types = ["int64", "string", f"fixed_size_list<element: float>[{width}]", "string", "string"]
+    types = ["string", f"fixed_size_list<element: float>[{width}]", "string", "string"]
     assert list(map(str, pyarrow.parquet.read_schema(tmp_path / "v.parquet").types)) == types
 
 

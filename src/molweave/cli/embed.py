@@ -33,6 +33,7 @@ def embed(
             "conformers, too, protocol=fused makes MMSA read all its views.",
         ),
     ] = None,
+    prefix: options.Prefix = "",
     device: options.Device = None,
     workers: options.Workers = None,
     overwrite: options.Overwrite = False,
@@ -40,7 +41,7 @@ def embed(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Write the learned vector of every row: columns row, smiles, embedding, missing, error."""
+    """Add the learned vector of every row to its columns: embedding, missing, error."""
     with open_display(quiet) as display:
         embedder = _load(
             model, merge_settings({}, set_, "set"), given_only(device=device, workers=workers)
@@ -49,6 +50,7 @@ def embed(
             data,
             out,
             smiles_column=smiles_column,
+            prefix=prefix,
             overwrite=overwrite,
             events=display,
         )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from molweave.cli import options
 from molweave.cli.output import print_json, print_metrics
 from molweave.cli.progress import open_display
-from molweave.cli.summary import describe_overlap, describe_rows
+from molweave.cli.summary import describe_absent, describe_overlap, describe_rows
 from molweave.cli.values import given_only
 
 
@@ -27,6 +27,8 @@ def evaluate(
         evaluation = predictor.evaluate(data, smiles_column=smiles_column, events=display)
         for line in describe_rows(evaluation.rows, "predicted"):
             display.message(line)
+        if evaluation.absent:
+            display.message(describe_absent(evaluation.absent))
         display.message(describe_overlap(evaluation))
     if json:
         print_json(asdict(evaluation))

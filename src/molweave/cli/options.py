@@ -72,6 +72,15 @@ SmilesColumn = Annotated[
     str | None,
     option("--smiles-column", DATA, "Column with the SMILES.", "NAME", "smiles or alike"),
 ]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        "--prefix",
+        metavar="TEXT",
+        show_default=False,
+        help="Before the names of the new columns, to tell those of several models apart.",
+    ),
+]
 _TARGET = typer.Option(
     "--target",
     "-t",

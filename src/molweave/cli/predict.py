@@ -34,6 +34,7 @@ def predict(
         bool,
         options.flag("--details", "Add how much each view counted for each molecule."),
     ] = False,
+    prefix: options.Prefix = "",
     smiles_column: options.SmilesColumn = None,
     device: options.Device = None,
     workers: options.Workers = None,
@@ -62,6 +63,7 @@ def predict(
             out,
             smiles_column=smiles_column,
             details=details,
+            prefix=prefix,
             overwrite=overwrite,
             events=display,
         )

@@ -44,10 +44,19 @@ class Embeds(ABC):
         out: str | Path,
         *,
         smiles_column: str | None = None,
+        prefix: str = "",
         overwrite: bool = False,
         events: Events | None = None,
     ) -> PredictSummary:
-        """Embed a table of any length into a Parquet file, in constant memory."""
-        table = table_to_write(data, out, smiles_column)
-        on_row = row_counter(events, "embedding")
-        return embed_file(self.runner, table, out, overwrite=overwrite, on_row=on_row)
+        """Embed a table of any length into a Parquet file, in constant memory.
+
+        The input's columns stay; `inference.embed.COLUMNS` are added, each after ``prefix``.
+        """
+        return embed_file(
+            self.runner,
+            table_to_write(data, out, smiles_column),
+            out,
+            prefix=prefix,
+            overwrite=overwrite,
+            on_row=row_counter(events, "embedding"),
+        )

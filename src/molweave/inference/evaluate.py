@@ -29,12 +29,14 @@ class Evaluation:
         trained_on: rows whose molecule (by canonical SMILES) was in the training part of the model,
             which says little of how good it is; None where the model does not know its training
             molecules.
+        absent: tasks that the table has no column for; they have no scores.
     """
 
     scores: dict[str, dict[str, float | None]]
     mean: dict[str, float | None]
     rows: PredictSummary
     trained_on: int | None = None
+    absent: tuple[str, ...] = ()
 
 
 def evaluate_table(
@@ -44,15 +46,17 @@ def evaluate_table(
     trained_on: TrainedOn | None = None,
     on_row: OnRow | None = None,
 ) -> Evaluation:
-    """Predict every row and compare with the target columns of the model's tasks.
+    """Predict every row and compare with those target columns of the model that the table has.
 
     Missing labels and rejected rows do not count; `Evaluation.rows` says how many were rejected.
 
     Raises:
-        UserError: a target column is absent, or not numeric in a row with a usable molecule, or
-            the table has no rows.
+        UserError: no target column is there, one is not numeric in a row with a usable molecule,
+            or the table has no rows.
     """
-    tasks = runner.model.spec.tasks
+    all_tasks = runner.model.spec.tasks
+    there = [index for index, task in enumerate(all_tasks) if task.name in table.columns]
+    tasks = [all_tasks[index] for index in there] or all_tasks
     tally = Tally()
     known = None if trained_on is None else 0
     seen: list[bool] = []
@@ -66,7 +70,7 @@ def evaluate_table(
     predictions = np.full(truth.shape, np.nan)
     for index, row in enumerate(runner.rows(table, on_row)):
         tally.add(row)
-        predictions[index] = row.predictions.mean(0)
+        predictions[index] = row.predictions.mean(0)[there]
         if known is not None and not row.error:
             known += seen[index]
     usable = ~np.isnan(predictions).any(1)
@@ -76,6 +80,7 @@ def evaluate_table(
         mean=mean,
         rows=tally.summary(),
         trained_on=known,
+        absent=tuple(task.name for task in all_tasks if task not in tasks),
     )
 
 

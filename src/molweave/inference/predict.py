@@ -9,7 +9,7 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.chem.write import TableWriter
 from molweave.data.targets import Task
-from molweave.errors import UserError
+from molweave.inference.added import refuse_taken
 from molweave.inference.stream import OnRow, Row, Runner
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel
@@ -21,11 +21,17 @@ class PredictionColumns:
     Per task ``<task>_prob`` (probability of class 1) or ``<task>_pred`` (in the units of the
     training data) and, with an ensemble, ``<task>_std`` over its members; with details one
     ``weight_<modality>`` each; ``missing`` names modalities that could not be made, ``error`` why
-    there is no prediction.
+    there is no prediction. A prefix, if there is one, precedes each of the names.
     """
 
     def __init__(
-        self, tasks: Sequence[Task], modalities: Sequence[str], *, members: int, details: bool
+        self,
+        tasks: Sequence[Task],
+        modalities: Sequence[str],
+        *,
+        members: int,
+        details: bool,
+        prefix: str = "",
     ) -> None:
         """Columns for a model with these tasks and modalities."""
         self.members, self.details = members, details
@@ -33,28 +39,17 @@ class PredictionColumns:
         self.scales: dict[str, float] = {}
         for task in tasks:
             suffix = "prob" if task.kind == "classification" else "pred"
-            mine = [f"{task.name}_{suffix}", *([f"{task.name}_std"] if members > 1 else [])]
+            mine = [f"{prefix}{task.name}_{suffix}"]
+            mine += [f"{prefix}{task.name}_std"] if members > 1 else []
             numbers += mine
             self.scales |= dict.fromkeys(mine, task.scale)
         if details:
-            numbers += [f"weight_{name}" for name in modalities]
-        text = np.dtype(str)
+            numbers += [f"{prefix}weight_{name}" for name in modalities]
+        self.numbers = tuple(numbers)
+        texts = dict.fromkeys((f"{prefix}missing", f"{prefix}error"), np.dtype(str))
         self.types: dict[str, np.dtype[Any]] = dict.fromkeys(numbers, np.dtype(np.float64))
-        self.types |= {"missing": text, "error": text}
+        self.types |= texts
         self.names = list(self.types)
-
-    def check(self, columns: Sequence[str]) -> None:
-        """Refuse a table that already has one of the columns.
-
-        Raises:
-            UserError: names the column.
-        """
-        for name in self.names:
-            if name in columns:
-                raise UserError(
-                    f"the input already has a column {name!r}; rename it, so that the prediction "
-                    "does not overwrite it"
-                )
 
     def values(self, row: Row) -> list[object]:
         """The values of the columns for one row; None where there is none."""
@@ -66,7 +61,9 @@ class PredictionColumns:
         return [*plain, row.lacks, row.error or None]
 
 
-def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> PredictionColumns:
+def columns_of(
+    runner: Runner[FittedModel], table: Table, *, details: bool, prefix: str
+) -> PredictionColumns:
     """The columns that this model adds to this table.
 
     Raises:
@@ -74,21 +71,22 @@ def columns_of(runner: Runner[FittedModel], table: Table, *, details: bool) -> P
     """
     spec = runner.model.spec
     views = runner.model.members[0].method.modalities
-    columns = PredictionColumns(spec.tasks, views, members=spec.members, details=details)
-    columns.check(table.columns)
+    columns = PredictionColumns(
+        spec.tasks, views, members=spec.members, details=details, prefix=prefix
+    )
+    refuse_taken(columns.names, table.columns)
     return columns
 
 
 def predict_rows(
     runner: Runner[FittedModel],
     table: Table,
+    columns: PredictionColumns,
     *,
-    details: bool,
     tally: Tally,
     on_row: OnRow | None = None,
 ) -> Iterator[list[object]]:
     """The input's values and the predictions of every row, in order, streaming."""
-    columns = columns_of(runner, table, details=details)
     for row in runner.rows(table, on_row):
         tally.add(row)
         yield [*row.record.values, *columns.values(row)]
@@ -100,6 +98,7 @@ def predict_file(
     out: str | Path,
     *,
     details: bool = False,
+    prefix: str = "",
     overwrite: bool = False,
     on_row: OnRow | None = None,
 ) -> PredictSummary:
@@ -110,7 +109,7 @@ def predict_file(
             written.
     """
     tally = Tally()
-    added = columns_of(runner, table, details=details)
+    added = columns_of(runner, table, details=details, prefix=prefix)
     names = [*table.columns, *added.names]
     with TableWriter(
         out,
@@ -120,7 +119,7 @@ def predict_file(
         scales=added.scales,
         types={**table.types, **added.types},
     ) as writer:
-        rows = predict_rows(runner, table, details=details, tally=tally, on_row=on_row)
+        rows = predict_rows(runner, table, added, tally=tally, on_row=on_row)
         for values in rows:
             writer.write(values)
     return tally.summary()
