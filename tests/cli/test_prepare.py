@@ -37,6 +37,12 @@ def test_prepare_counts_what_it_does(cli, corpus):
     assert corpora.manifest_of(corpus.parent / "shards")["settings"]["shard_size"] == 2
 
 
+def test_what_is_not_read_in_a_folder_is_named(cli, corpus):
+    corpus.with_name("part.smi.bz2").touch()
+    result = cli("prepare", corpus.parent, "-o", "shards", "--conformers", "none")
+    assert "  not read, no tables of molecules: 'part.smi.bz2'" in result.err.splitlines()
+
+
 def test_rows_that_exclude_nothing_are_counted(cli, corpus):
     """And the column of the corpus serves a file that has none of a usual name."""
     write = corpus.with_name

@@ -213,7 +213,10 @@ def test_a_folder_is_read_by_name_and_each_row_says_from_where(smi, shards, tmp_
     (folder / "a.csv").write_text('id,smiles\n"x\ny",CCC\n2,CCO\n', encoding="utf-8")
     (folder / "LICENCE").write_text("free", encoding="utf-8")
     (folder / ".hidden.smi").write_text("CCCC\n", encoding="utf-8")
-    prepare(folder, shards, settings=NONE)
+    (folder / "gone.smi").symlink_to(tmp_path / "nowhere.smi")
+    assert prepare(folder, shards, settings=NONE).unread == ("LICENCE", "gone.smi")
+    assert prepare(folder, shards, settings=NONE).unread == ("LICENCE", "gone.smi")
+    assert prepare(folder / "a.csv", tmp_path / "one", settings=NONE).unread == ()
     rows = [(row["smiles"], row["source"]) for row in corpora.rows_of(shards, "train")]
     assert rows == [("CCC", "a.csv"), ("CCO", "a.csv"), ("CCN", "b.smi")]
     assert [(row["source"], row["row"]) for row in rejects_of(shards)] == [("b.smi", "0")]

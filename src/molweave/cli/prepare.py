@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from molweave.chem.columns import list_names
 from molweave.cli import options
 from molweave.cli.output import print_json
 from molweave.cli.progress import open_display
@@ -138,6 +139,8 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
         f"  nothing excluded by {counted(count, 'row')} of {name} (no molecule)"
         for name, count in result.skipped.items()
     ]
+    if result.unread:
+        lines.append(f"  not read, no tables of molecules: {list_names(result.unread)}")
     if manifest.unusable:
         lines.append(f"  {manifest.unusable:,} given coordinates do not fit their structure")
     return lines

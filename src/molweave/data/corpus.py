@@ -55,6 +55,21 @@ def find_files(corpus: str | Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
+def find_unread(corpus: str | Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """Names in the folder of a corpus that are none of its files, less hidden ones.
+
+    Files of other suffixes, folders, and links that lead nowhere; none where the corpus is a file.
+    """
+    path = Path(corpus)
+    if not is_folder(path):
+        return ()
+    return tuple(
+        found.name
+        for found in list_folder(path)
+        if found not in files and not found.name.startswith(".")
+    )
+
+
 def describe_file(path: Path) -> FileRecord:
     """Name, size and checksum of an input file.
 

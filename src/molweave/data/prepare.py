@@ -12,7 +12,7 @@ from molweave.chem.conformers import COORDINATE_SOURCES, ConformerSettings
 from molweave.chem.read import open_table
 from molweave.chem.standardize import Standardizer
 from molweave.data.cache import ConformerCache
-from molweave.data.corpus import describe_file, estimate_rows, find_files, read_rows
+from molweave.data.corpus import describe_file, estimate_rows, find_files, find_unread, read_rows
 from molweave.data.corpus_span import Draft, add_coordinates, read_draft
 from molweave.data.corpus_writer import REJECTS, CorpusWriter, find_complete
 from molweave.data.excluded import read_excluded
@@ -79,12 +79,14 @@ class PrepareResult:
         seconds: wall time of this run.
         skipped: excluded file to the number of its rows that are no molecules and excluded
             nothing; empty where nothing was left to do.
+        unread: names in the folder of the corpus that are no tables of molecules.
     """
 
     manifest: Manifest
     resumed: int
     seconds: float
     skipped: Mapping[str, int] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def prepare(
@@ -127,12 +129,14 @@ def prepare(
     started = time.monotonic()
     settings = settings or PrepareSettings()
     files = find_files(corpus)
+    unread = find_unread(corpus, files)
     excluded_files = [Path(path) for path in exclude]
     origin = _describe_run(settings, smiles_column, files, excluded_files)
     folder = Path(out)
     complete = None if overwrite else find_complete(folder, origin)
     if complete is not None:
-        return PrepareResult(complete, complete.rows, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return PrepareResult(complete, complete.rows, seconds, unread=unread)
     standardizer = Standardizer(settings.standardize)
     excluded = read_excluded(excluded_files, standardizer, smiles_column=smiles_column)
     sieve = Sieve(standardizer, excluded, settings.valid_share)
@@ -153,7 +157,8 @@ def prepare(
             raise _nothing_left(corpus, folder)
         manifest = writer.finish()
     report.end()
-    return PrepareResult(manifest, resumed, time.monotonic() - started, excluded.skipped)
+    seconds = time.monotonic() - started
+    return PrepareResult(manifest, resumed, seconds, excluded.skipped, unread)
 
 
 def _nothing_left(corpus: str | Path, folder: Path) -> UserError:
