@@ -480,6 +480,14 @@ def test_overwriting_replaces_a_model(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_what_a_fit_says_of_the_data_is_logged(caplog):
+    data = pd.concat([frame(), frame().iloc[:1]])
+    with caplog.at_level("INFO", logger="molweave"):
+        Predictor(**options()).fit(data, "alcohol", split="random")
+    assert "DataFrame: 41 rows, 41 usable molecules" in caplog.messages
+    assert any("1 molecule in more than one row" in line for line in caplog.messages)
+
+
 def test_files_tell_of_every_row(tmp_path):
     told = Remember()
     fitted().predict_file(SMILES, tmp_path / "p.csv", events=told)

@@ -1,6 +1,9 @@
 """What long work tells whoever shows it."""
 
+import logging
 from dataclasses import dataclass
+
+_LOG = logging.getLogger("molweave")
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class Epoch:
 
 
 class Events:
-    """Does nothing; a display overrides what it shows."""
+    """Logs the lines of text as ``molweave``, level INFO; a display overrides what it shows."""
 
     def message(self, text: str) -> None:
         """One line of text."""
+        _LOG.info(text)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """A new stage of the work begins, of ``total`` items where that is known."""
@@ -37,3 +41,10 @@ class Events:
 
     def record(self, record: dict[str, float], steps: int) -> None:
         """A pre-training of ``steps`` steps wrote a line of its log."""
+
+
+class Silent(Events):
+    """Tells nobody anything; for all processes but the first."""
+
+    def message(self, text: str) -> None:
+        """Say nothing."""

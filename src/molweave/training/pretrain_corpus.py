@@ -15,7 +15,7 @@ from molweave.data.dataset import make_modalities
 from molweave.data.manifest import PARTS
 from molweave.data.shards import ShardedCorpus
 from molweave.errors import UserError
-from molweave.events import Events
+from molweave.events import Events, Silent
 from molweave.methods.base import Method
 from molweave.methods.config import to_plain
 from molweave.methods.pretrained import (
@@ -89,7 +89,7 @@ def pretrain_corpus(
             "valid_molecules=0"
         )
     first = fabric.global_rank == 0
-    events = (events if first else None) or Events()
+    events = (events or Events()) if first else Silent()
     seed_everything(options.seed)
     method: Method = options.entry.method(config)
     source = _start_from(options, method, events)
