@@ -1,6 +1,6 @@
 import pytest
 
-from molweave.wording import counted
+from molweave.wording import counted, did_you_mean, nearest
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,15 @@ from molweave.wording import counted
 )
 def test_counted(number, arguments, text):
     assert counted(number, *arguments) == text
+
+
+def test_nearest():
+    assert nearest("LogS", ["smiles", "logS_exp", "logs"]) == "logs"
+    assert nearest("activty", ["Activity", "smiles"]) == "Activity"
+    assert nearest("zzz", ["Activity", "smiles"]) is None
+    assert nearest("x", []) is None
+
+
+def test_did_you_mean():
+    assert did_you_mean("activty", ["Activity", "smiles"]) == "; did you mean 'Activity'?"
+    assert did_you_mean("zzz", ["Activity", "smiles"]) == ""

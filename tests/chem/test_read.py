@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from molecule_files import problems, put, smiles
 
-from molweave.chem.columns import find_smiles_column, nearest
+from molweave.chem.columns import find_smiles_column
 from molweave.chem.read import open_table
 from molweave.errors import UserError
 
@@ -200,13 +200,6 @@ def test_smiles_column_rules(tmp_path):
     assert find_smiles_column([" Smiles "], None, "x") == " Smiles "
     with pytest.raises(UserError, match="and 30 more"):
         find_smiles_column([f"c{number}" for number in range(50)], None, "x")
-
-
-def test_nearest():
-    assert nearest("LogS", ["smiles", "logS_exp", "logs"]) == "logs"
-    assert nearest("activty", ["Activity", "smiles"]) == "Activity"
-    assert nearest("zzz", ["Activity", "smiles"]) is None
-    assert nearest("x", []) is None
 
 
 def test_smi(tmp_path):

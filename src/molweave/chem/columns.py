@@ -1,22 +1,13 @@
 """Column names: which one holds the SMILES, and what the user may have meant."""
 
-import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from molweave.errors import UserError
+from molweave.wording import did_you_mean
 
 SMILES_COLUMNS = ("smiles", "canonical_smiles", "smi", "structure", "mol", "drug")
 """Names that mean SMILES, compared without case, the first one found wins."""
-
-
-def nearest(name: str, options: Iterable[str]) -> str | None:
-    """The option that ``name`` is most likely a misspelling of, or None when none is close."""
-    folded: dict[str, str] = {}
-    for option in options:
-        folded.setdefault(option.strip().casefold(), option)
-    found = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
 
 
 def list_names(names: Sequence[str], limit: int = 20) -> str:
@@ -93,6 +84,5 @@ def find_smiles_column(columns: Sequence[str], asked: str | None, source: str) -
             f"{source}: no SMILES column; found {list_names(columns)}; "
             "name it with --smiles-column (smiles_column= in Python)"
         )
-    close = nearest(asked, columns)
-    meant = f"; did you mean {close!r}?" if close else ""
+    meant = did_you_mean(asked, columns)
     raise UserError(f"{source}: no column {asked!r}; found {list_names(columns)}{meant}")

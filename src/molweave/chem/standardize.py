@@ -8,11 +8,11 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molweave.chem.columns import nearest
 from molweave.chem.diagnose import MAX_ATOMS, describe_problems, describe_size, describe_smiles
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.table import Record
 from molweave.errors import UserError
+from molweave.wording import did_you_mean
 
 _ROUNDS = 6
 _SHOWN = 30
@@ -118,8 +118,7 @@ class Standardizer:
 
     def __init__(self, name: str = "default") -> None:
         if name not in STANDARDIZERS:
-            close = nearest(name, STANDARDIZERS)
-            meant = f"; did you mean {close!r}?" if close else ""
+            meant = did_you_mean(name, STANDARDIZERS)
             known = ", ".join(STANDARDIZERS)
             raise UserError(f"unknown standardizer {name!r}; use one of {known}{meant}")
         recipe = STANDARDIZERS[name]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from molweave.chem.columns import nearest
 from molweave.errors import UserError
+from molweave.wording import did_you_mean
 
 if TYPE_CHECKING:
     Context = typer.Context
@@ -66,9 +66,8 @@ def load_config(context: Context, path: Path | None) -> Path | None:
     tables: dict[str, list[str]] = {}
     for key, value in _read(path).items():
         if key not in known:
-            close = nearest(key, known)
-            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(sorted(known))}"
-            raise UserError(f"{path}: unknown key {key!r}; {hint}")
+            hint = did_you_mean(key, known) or f"; known: {', '.join(sorted(known))}"
+            raise UserError(f"{path}: unknown key {key!r}{hint}")
         multiple = bool(getattr(known[key], "multiple", False))
         shaped = _shape(value, key, multiple, path)
         if key in _TABLES:

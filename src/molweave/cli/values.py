@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from molweave.chem.columns import nearest
 from molweave.errors import UserError
+from molweave.wording import did_you_mean
 
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[hms])+")
@@ -82,8 +82,7 @@ def choose(value: str, options: Sequence[str], option: str) -> str:
     """
     if value in options:
         return value
-    close = nearest(value, options)
-    meant = f"; did you mean {close!r}?" if close else ""
+    meant = did_you_mean(value, options)
     raise UserError(f"{option} is one of {', '.join(options)}; found {value!r}{meant}")
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from molweave.chem.columns import check_unique, list_names, nearest
+from molweave.chem.columns import check_unique, list_names
 from molweave.chem.table import Record
 from molweave.errors import UserError
-from molweave.wording import counted
+from molweave.wording import counted, did_you_mean
 
 KINDS = ("classification", "regression")
 FEWEST_ROWS = 10
@@ -57,8 +57,7 @@ def target_indices(columns: Sequence[str], names: Sequence[str]) -> list[int]:
     check_unique(names, "targets")
     for name in names:
         if name not in columns:
-            close = nearest(name, columns)
-            meant = f"; did you mean {close!r}?" if close else ""
+            meant = did_you_mean(name, columns)
             raise UserError(f"no target column {name!r}; found {list_names(columns)}{meant}")
     return [list(columns).index(name) for name in names]
 

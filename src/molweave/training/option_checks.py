@@ -8,7 +8,6 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
-from molweave.chem.columns import nearest
 from molweave.chem.standardize import Standardizer
 from molweave.data.dataset import Featurizer
 from molweave.data.targets import check_kind
@@ -17,6 +16,7 @@ from molweave.methods import METHODS, MethodEntry
 from molweave.modalities import spatial
 from molweave.training.config import TrainConfig
 from molweave.training.splitting import check_choice
+from molweave.wording import nearest
 
 Options = ParamSpec("Options")
 

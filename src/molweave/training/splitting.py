@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from molweave.chem.columns import nearest
 from molweave.chem.molecule import Molecule
 from molweave.chem.table import Record
 from molweave.data.given_splits import is_json, split_from_column, split_from_file
 from molweave.data.splits import SPLITS, ImpossibleSplitError, Split, kfold, make_split
 from molweave.errors import UserError
 from molweave.paths import exists
-from molweave.wording import counted
+from molweave.wording import counted, nearest
 
 
 def choose_split(
