@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterator
 from io import TextIOWrapper
 
-from rdkit import Chem, rdBase
-
 from molweave.chem.columns import (
     check_unique,
     find_smiles_column,
@@ -15,6 +13,7 @@ from molweave.chem.columns import (
     name_columns,
 )
 from molweave.chem.files import Source
+from molweave.chem.smiles import parse_smiles
 from molweave.chem.table import Record, Table
 from molweave.errors import UserError
 
@@ -181,10 +180,7 @@ class SmilesFileTable(Table):
 
 
 def _is_structure(text: str) -> bool:
-    if len(text) < _SHORTEST_STRUCTURE:
-        return False
-    with rdBase.BlockLogs():
-        return Chem.MolFromSmiles(text) is not None
+    return len(text) >= _SHORTEST_STRUCTURE and parse_smiles(text) is not None
 
 
 def _refuse_delimited(first: str, name: str) -> None:

@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molweave.chem.molecule import Molecule
+from molweave.chem.smiles import parse_smiles
 
 
 def scaffold(mol: Chem.Mol, *, chirality: bool = True) -> str:
@@ -48,13 +49,7 @@ def scaffold_groups(molecules: Sequence[Molecule], *, chirality: bool = True) ->
 
 def _as_written(molecule: Molecule) -> Chem.Mol:
     """The molecule with the atoms in the order of the input, unless standardising changed it."""
-    mol = _parse(molecule.smiles)
+    mol = parse_smiles(molecule.smiles)
     if mol is None or Chem.MolToSmiles(mol) != molecule.canonical:
         return molecule.mol
     return mol
-
-
-def _parse(smiles: str) -> Chem.Mol | None:
-    """The molecule, or None where the text is not a SMILES."""
-    with rdBase.BlockLogs():
-        return Chem.MolFromSmiles(smiles)

@@ -3,9 +3,9 @@
 import re
 
 from markupsafe import Markup, escape
-from rdkit import Chem, rdBase
 
 from molweave.chem.depict import MOST_ATOMS, draw_molecule
+from molweave.chem.smiles import parse_smiles
 
 _OPENING = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX = re.compile(r"viewBox=['\"]([^'\"]+)['\"]")
@@ -59,8 +59,7 @@ def draw_smiles(smiles: str, *, key: str) -> Markup | None:
         smiles: the molecule.
         key: see `inline_svg`.
     """
-    with rdBase.BlockLogs():
-        mol: Chem.Mol | None = Chem.MolFromSmiles(smiles)
+    mol = parse_smiles(smiles)
     if mol is None or not 0 < mol.GetNumHeavyAtoms() <= MOST_ATOMS:
         return None
     return inline_svg(draw_molecule(mol), key=key, label=smiles)
