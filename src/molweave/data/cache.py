@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sqlite3
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from molweave.chem.conformers import Conformer, ConformerSettings, generate_conformers
+from molweave.chem.smiles import atom_symbols
 from molweave.data.cache_file import (
     default_cache_path,
     explain,
@@ -31,7 +31,6 @@ _SELECT = """
 SELECT canonical, origin, failure, coordinates, checksum FROM conformers
 WHERE settings = (SELECT id FROM settings WHERE key = ?) AND canonical IN
 """
-_ATOM = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops*]")
 
 Row = tuple[str, str, str | None, bytes | None, int]
 """``canonical, origin, failure, coordinates, checksum`` of one stored conformer."""
@@ -260,9 +259,6 @@ def _checksum(canonical: str, origin: str, failure: str | None, blob: bytes | No
 
 
 def _atom_bounds(canonical: str) -> tuple[int, int]:
-    """Least and most atoms of a SMILES: RDKit keeps some hydrogens in brackets and removes others.
-
-    Counting symbols is twenty times as fast as parsing.
-    """
-    symbols = _ATOM.findall(canonical)
+    """Least and most atoms of a SMILES: RDKit keeps some hydrogens in brackets, not others."""
+    symbols = atom_symbols(canonical)
     return len(symbols) - sum(symbol == "[H]" for symbol in symbols), len(symbols)

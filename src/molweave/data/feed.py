@@ -1,6 +1,5 @@
 """From a corpus on disk to the batches of a pre-training: bucketed, featurised, resumable."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
@@ -10,6 +9,7 @@ from rdkit import Chem, rdBase
 
 from molweave.chem.conformers import Conformer
 from molweave.chem.molecule import Molecule
+from molweave.chem.smiles import atom_symbols
 from molweave.data.ahead import Ahead
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.dataset import make_modalities
@@ -19,8 +19,6 @@ from molweave.errors import UserError
 
 WINDOW = 32
 """Steps whose molecules are bucketed by size together."""
-
-_ATOM = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops*]")
 
 
 class Feed:
@@ -155,7 +153,7 @@ def count_atoms(sample: Sample) -> int:
     """Heavy atoms of a molecule of a shard, without parsing it."""
     if sample.coordinates is not None:
         return len(sample.coordinates)
-    return len(_ATOM.findall(sample.smiles))
+    return len(atom_symbols(sample.smiles))
 
 
 def _featurize(job: tuple[tuple[str, ...], list[Sample]]) -> list[Samples]:
