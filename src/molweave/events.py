@@ -1,7 +1,11 @@
 """What long work tells whoever shows it."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Progress = Callable[[int, int], None]
+"""Called with the number of items done and the number of all."""
 
 _LOG = logging.getLogger("molweave")
 

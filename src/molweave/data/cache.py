@@ -23,6 +23,7 @@ from molweave.data.cache_file import (
     move_aside,
     open_database,
 )
+from molweave.events import Progress
 
 _CHUNK = 500
 _COMMIT_RESULTS = 50
@@ -186,7 +187,7 @@ def load_conformers(
     *,
     cache: ConformerCache,
     workers: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Conformer]:
     """The conformers of many molecules, from the cache or else made and stored.
 

@@ -12,6 +12,7 @@ from molweave.data.cache import ConformerCache, load_conformers
 from molweave.data.corpus import CorpusRow, Place
 from molweave.data.shard_file import CorpusMolecule
 from molweave.data.sieve import Sieve
+from molweave.events import Progress
 
 
 @dataclass
@@ -73,7 +74,7 @@ def add_coordinates(
     *,
     workers: int,
     cache: ConformerCache | None,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     """Give every molecule its coordinates and count where they come from.
 

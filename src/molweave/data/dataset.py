@@ -1,6 +1,6 @@
 """Molecules with their samples and targets, ready to be batched."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -11,11 +11,9 @@ from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch, Samples, collate
 from molweave.data.cache import ConformerCache, load_conformers
 from molweave.errors import UserError
+from molweave.events import Progress
 from molweave.modalities import MODALITIES
 from molweave.modalities.base import AnyModality
-
-Progress = Callable[[int, int], None]
-"""Called with the number of items done and the number of all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,11 +19,9 @@ from molweave.data.excluded import read_excluded
 from molweave.data.manifest import Manifest, Origin
 from molweave.data.sieve import Sieve
 from molweave.errors import UserError
+from molweave.events import Progress
 
 _LIBRARIES = ("molweave", "rdkit", "pyarrow")
-
-Progress = Callable[[int, int], None]
-"""Called with the rows done and an estimate of all, both counted from where the run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +118,8 @@ def prepare(
             result.
         overwrite: whether to begin anew where an earlier run was.
         cache: where conformers are kept; None for the default place, opened when needed.
-        progress: told how far the run is, at least after every span.
+        progress: told the rows done and an estimate of all, both counted from where the run goes
+            on, at least after every span.
 
     Raises:
         UserError: an input cannot be read, the folder cannot be written or holds something else,

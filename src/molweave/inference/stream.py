@@ -13,8 +13,9 @@ import torch
 from molweave.chem.molecule import Molecule, Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
-from molweave.data.dataset import Dataset, Featurizer, Progress, make_modalities
+from molweave.data.dataset import Dataset, Featurizer, make_modalities
 from molweave.errors import UserError
+from molweave.events import Progress
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
 from molweave.methods.pretrained import EncoderModel

@@ -1,7 +1,7 @@
 """Run trained members over a data set, in its order."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import torch
 
 from molweave.data.dataset import Dataset
 from molweave.data.sampler import fitting_pieces, sorted_batches
+from molweave.events import Progress
 from molweave.methods.property_model import Network
 
 _MOST_PAIRS = 128 * 150**2
@@ -48,7 +49,7 @@ def apply_members(
     *,
     batch_size: int = 128,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Outputs:
     """Predict and embed every molecule with every member, in evaluation mode.
 

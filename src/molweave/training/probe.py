@@ -1,6 +1,6 @@
 """Training a head on a frozen encoder: embeddings are computed once and read by every epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -12,6 +12,7 @@ from molweave.chem.molecule import Molecule
 from molweave.data.batch import Batch
 from molweave.data.dataset import Dataset
 from molweave.data.targets import Task
+from molweave.events import Progress
 from molweave.methods.apply import apply_members
 from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.property_model import Embedder, PropertyModel
@@ -77,7 +78,7 @@ def embed_dataset(
     dataset: Dataset,
     *,
     device: torch.device | str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """The same molecules and targets, seen through a frozen encoder alone.
 
