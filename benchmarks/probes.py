@@ -221,7 +221,7 @@ def read_inputs(folder: Path, table: Path) -> tuple[FittedModel, TrainingTable, 
         UserError: the model cannot be read, or was fitted on other data.
     """
     model = read_model(folder)
-    standardizer = Standardizer(model.spec.standardizer.rsplit("-", 1)[0])
+    standardizer = Standardizer.of_version(model.spec.standardizer)
     names = [task.name for task in model.spec.tasks]
     data = read_training_table(open_table(table), names, standardizer)
     if data.sha256 != model.spec.record["data"]["sha256"]:

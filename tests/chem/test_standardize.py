@@ -219,6 +219,14 @@ def test_names_versions_and_steps():
         Standardizer("ful")
 
 
+def test_a_stored_version_names_its_standardizer():
+    for made in map(Standardizer, STANDARDIZERS):
+        assert Standardizer.of_version(made.version).version == made.version
+    assert Standardizer.of_version("full-1").version == "full-2"
+    with pytest.raises(UserError, match="unknown standardizer 'ful'"):
+        Standardizer.of_version("ful-1")
+
+
 def test_alternating_canonical_smiles_ends_in_one_of_them():
     first = "C1=CC2=CC3=[O+]C(=CC4=CC=C(C=C5C=CC(=[O+]5)C=C1O2)O4)C=C3"
     second = Chem.CanonSmiles(first)

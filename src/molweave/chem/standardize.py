@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -126,6 +127,11 @@ class Standardizer:
         self.version = f"{name}-{recipe.version}"
         self.steps = (*_COMMON_STEPS, *(step.__name__ for step in recipe.steps))
         self._extra = recipe.steps
+
+    @classmethod
+    def of_version(cls, version: str) -> Self:
+        """The standardiser of this name in a stored version, whichever version it has today."""
+        return cls(version.rsplit("-", 1)[0])
 
     def __call__(self, record: Record) -> Molecule | Rejected:
         """The molecule of a record; `Rejected` says at which stage it failed and why."""

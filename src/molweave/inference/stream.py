@@ -93,7 +93,7 @@ class Runner(Generic[ModelT]):
         for member in model.members:
             member.to(self.device)
         spec = model.spec
-        self.standardizer = Standardizer(spec.standardizer.rsplit("-", 1)[0])
+        self.standardizer = Standardizer.of_version(spec.standardizer)
         self.featurizer = Featurizer(
             modalities=make_modalities(spec.modality_names),
             coordinates=spec.coordinates,

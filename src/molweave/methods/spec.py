@@ -162,7 +162,7 @@ def _check_versions(spec: Spec, folder: Path) -> None:
     try:
         views = make_modalities(spec.modality_names)
         Featurizer(modalities=views, coordinates=spec.coordinates)
-        standardizer = Standardizer(spec.standardizer.rsplit("-", 1)[0])
+        standardizer = Standardizer.of_version(spec.standardizer)
     except (AttributeError, UserError) as error:
         raise damaged(folder, error) from error
     found = {view.name: view.version for view in views} | {"standardizer": standardizer.version}
