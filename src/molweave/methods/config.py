@@ -7,11 +7,37 @@ import numbers
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from molweave.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the value of a field has to be.
+
+    Attributes:
+        text: the same in words, ``{}`` for the name of the field.
+        fits: whether a value may stand.
+    """
+
+    text: str
+    fits: Callable[[float], bool]
+
+
+NOT_NEGATIVE = Rule("{} must not be negative", lambda value: value >= 0)
+ABOVE_0 = Rule("{} must be above 0", lambda value: value > 0)
+BELOW_1 = Rule("{} must be at least 0 and below 1", lambda value: 0 <= value < 1)
+PROBABILITY = Rule("{} is a probability", lambda value: 0 <= value <= 1)
+DROPOUT = Rule("{} is a probability below 1", lambda value: 0 <= value < 1)
+
+
+def at_least(lowest: int, method: str) -> Rule:
+    """The rule of a method for its sizes and weights."""
+    return Rule(f"{method} needs {{}} of at least {lowest}", lambda value: value >= lowest)
 
 
 def replace_fields(config: ConfigT, values: Mapping[str, object], *, where: str) -> ConfigT:
@@ -42,6 +68,14 @@ def check_one_of(name: str, value: str, options: Collection[str]) -> None:
     """Raise a `UserError` unless the value of a field is one of the options."""
     if value not in options:
         raise UserError(f"{name} must be one of {', '.join(options)}; found {value!r}")
+
+
+def check_fields(config: object, names: Iterable[str], rule: Rule) -> None:
+    """Raise a `UserError` that names the first of some fields whose value breaks the rule."""
+    for name in names:
+        value = getattr(config, name)
+        if not rule.fits(value):
+            raise UserError(f"{rule.text.format(name)}; found {value}")
 
 
 def of_other_views(fields: Mapping[str, Iterable[str]], views: Collection[str]) -> list[str]:

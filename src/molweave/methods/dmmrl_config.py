@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of, of_other_views
+from molweave.methods.config import (
+    ABOVE_0,
+    DROPOUT,
+    at_least,
+    check_fields,
+    check_one_of,
+    of_other_views,
+)
 from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
@@ -125,17 +132,9 @@ class DMMRLConfig:
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (TERMS, 0)):
-            for name in names:
-                if getattr(self, name) < lowest:
-                    raise UserError(
-                        f"dmmrl needs {name} of at least {lowest}; found {getattr(self, name)}"
-                    )
-        for name in ("encoder_dropout", "dropout", "modality_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
-        for name in ("temperature", "ramp"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
+            check_fields(self, names, at_least(lowest, "dmmrl"))
+        check_fields(self, ("encoder_dropout", "dropout", "modality_dropout"), DROPOUT)
+        check_fields(self, ("temperature", "ramp"), ABOVE_0)
         if self.width % 2 or self.width % self.heads:
             raise UserError(
                 f"width must be even and a multiple of heads; found width {self.width}, "

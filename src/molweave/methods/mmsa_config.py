@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 
 from molweave.chem.depict import IMAGE_SIZE
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of, of_other_views
+from molweave.methods.config import (
+    ABOVE_0,
+    DROPOUT,
+    PROBABILITY,
+    at_least,
+    check_fields,
+    check_one_of,
+    of_other_views,
+)
 from molweave.nn.fusion.hypergraph import HYPERGRAPHS
 from molweave.nn.heads import HEADS
 
@@ -154,7 +162,8 @@ class MMSAConfig:
                 "add it, or choose protocol=fused"
             )
         self._check_numbers()
-        self._check_probabilities()
+        check_fields(self, ("flip", "grey"), PROBABILITY)
+        check_fields(self, ("encoder_dropout", "dropout"), DROPOUT)
         if self.read_memory and self.protocol == "fused" and not self.memory + self.recall > 0:
             raise UserError(
                 "read_memory needs a memory, and with memory=0 and recall=0 there is none; leave "
@@ -208,14 +217,8 @@ class MMSAConfig:
 
     def _check_numbers(self) -> None:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (_WEIGHTS, 0)):
-            for name in names:
-                if getattr(self, name) < lowest:
-                    raise UserError(
-                        f"mmsa needs {name} of at least {lowest}; found {getattr(self, name)}"
-                    )
-        for name in _ABOVE_ZERO:
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name} must be above 0; found {getattr(self, name)}")
+            check_fields(self, names, at_least(lowest, "mmsa"))
+        check_fields(self, _ABOVE_ZERO, ABOVE_0)
         if self.image_reduce not in _REDUCTIONS:
             raise UserError(
                 f"image_reduce must be one of {', '.join(map(str, _REDUCTIONS))}, so that images "
@@ -225,14 +228,6 @@ class MMSAConfig:
             raise UserError(f"rotation is an angle of 0 to 180 degrees; found {self.rotation}")
         if not 0 <= self.jitter <= 0.1:
             raise UserError(f"jitter is a share of the side, 0 to 0.1; found {self.jitter}")
-
-    def _check_probabilities(self) -> None:
-        for name in ("flip", "grey"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} is a probability; found {getattr(self, name)}")
-        for name in ("encoder_dropout", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
 
 
 def finetuned(fields: Mapping[str, object]) -> dict[str, object]:

@@ -4,7 +4,14 @@ import math
 from dataclasses import dataclass, replace
 
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of
+from molweave.methods.config import (
+    ABOVE_0,
+    DROPOUT,
+    PROBABILITY,
+    at_least,
+    check_fields,
+    check_one_of,
+)
 from molweave.nn.heads import HEADS
 
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -130,18 +137,9 @@ class MoleBLENDConfig:
         return dict.fromkeys((*names, *distances), f"views={self.views}")
 
     def _check_numbers(self) -> None:
-        for names, lowest in (
-            (_COUNTS, 1),
-            (("width", "kernels"), 2),
-            ((*TERMS, "noise"), 0),
-        ):
-            for name in names:
-                if getattr(self, name) < lowest:
-                    raise UserError(
-                        f"moleblend needs {name} of at least {lowest}; found {getattr(self, name)}"
-                    )
-        if not self.reach > 0:
-            raise UserError(f"reach must be above 0; found {self.reach}")
+        for names, lowest in ((_COUNTS, 1), (("width", "kernels"), 2), ((*TERMS, "noise"), 0)):
+            check_fields(self, names, at_least(lowest, "moleblend"))
+        check_fields(self, ("reach",), ABOVE_0)
         if self.width % 2 or self.width % self.heads:
             raise UserError(
                 f"width must be even and a multiple of heads; found width {self.width}, "
@@ -153,12 +151,8 @@ class MoleBLENDConfig:
             raise UserError("atoms needs hide_atoms above 0; set atoms=0 to show every atom")
 
     def _check_probabilities(self) -> None:
-        for name in ("encoder_dropout", "drop_path", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is a probability below 1; found {getattr(self, name)}")
-        for name in _PROBABILITIES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} is a probability; found {getattr(self, name)}")
+        check_fields(self, ("encoder_dropout", "drop_path", "dropout"), DROPOUT)
+        check_fields(self, _PROBABILITIES, PROBABILITY)
         if sum(self.whole) > 1:
             raise UserError(
                 f"whole_2d, whole_3d and whole_both add up to {sum(self.whole):g}; use at most 1"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of
+from molweave.methods.config import BELOW_1, NOT_NEGATIVE, check_fields, check_one_of
 from molweave.metrics import resolve_metric
 
 SCHEDULES = ("cosine", "noam", "constant")
@@ -74,15 +74,12 @@ class TrainConfig:
                 f"epochs {self.epochs}, batch_size {self.batch_size}, "
                 f"learning_rate {self.learning_rate}"
             )
-        for name in _AT_LEAST_0:
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must not be negative; found {getattr(self, name)}")
+        check_fields(self, _AT_LEAST_0, NOT_NEGATIVE)
         if self.metric not in ("auto", "loss"):
             resolve_metric(self.metric)
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"layer_decay must be above 0 and at most 1; found {self.layer_decay}")
-        if not 0 <= self.average < 1:
-            raise UserError(f"average must be at least 0 and below 1; found {self.average}")
+        check_fields(self, ("average",), BELOW_1)
 
 
 _PROBE = TrainConfig(epochs=100, batch_size=32)

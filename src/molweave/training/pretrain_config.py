@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from molweave.errors import UserError
-from molweave.methods.config import check_one_of
+from molweave.methods.config import BELOW_1, NOT_NEGATIVE, Rule, check_fields, check_one_of
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed")
+_AT_LEAST_1 = Rule("{} must be at least 1", lambda value: value >= 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +55,16 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         check_one_of("precision", self.precision, PRECISIONS)
-        for name in ("epochs", "accumulate", "max_atoms", "log_steps", "valid_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1; found {getattr(self, name)}")
+        counts = ("epochs", "accumulate", "max_atoms", "log_steps", "valid_steps")
+        check_fields(self, counts, _AT_LEAST_1)
         if self.batch_size < 2 or self.learning_rate <= 0:
             raise UserError(
                 "pre-training needs batch_size >= 2 and learning_rate > 0; found batch_size "
                 f"{self.batch_size}, learning_rate {self.learning_rate}"
             )
-        for name in ("weight_decay", "clip", "max_minutes", "valid_molecules", "save_minutes"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must not be negative; found {getattr(self, name)}")
-        for name in ("warmup", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(
-                    f"{name} must be at least 0 and below 1; found {getattr(self, name)}"
-                )
+        sizes = ("weight_decay", "clip", "max_minutes", "valid_molecules", "save_minutes")
+        check_fields(self, sizes, NOT_NEGATIVE)
+        check_fields(self, ("warmup", "average"), BELOW_1)
 
 
 PRETRAIN_PRESETS: dict[tuple[str, str], PretrainConfig] = {
