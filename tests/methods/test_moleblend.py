@@ -21,6 +21,7 @@ from tiny import tiny_model as model_of
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, moleblend
+from molweave.methods.base import Assessment
 from molweave.methods.config import replace_fields
 from molweave.methods.moleblend import MoleBLEND
 from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, TERMS, MoleBLENDConfig
@@ -157,7 +158,7 @@ def test_one_hidden_relation_is_all_that_decides():
 def test_hidden_and_visible_pairs_are_all_pairs():
     network, batch = blending(), make_batch(DRUGLIKE, flat=[1])
     found = network.blended(batch, seeded())
-    scores = network.recovered(found)
+    scores = network.recovery.scores(found)
     sizes = [len(sample(text)["relations"].atoms) for text in DRUGLIKE]
     pairs = [size * (size - 1) for size in sizes]
     counts = {name: int(one.count) for name, one in scores.items()}
@@ -184,7 +185,7 @@ def test_perfect_heads_score_perfectly(monkeypatch):
     }
     for name, value in right.items():
         monkeypatch.setattr(network.recovery.heads[name], "forward", lambda *_, v=value: v)
-    scores = {name: one.mean for name, one in network.recovered(found).items()}
+    scores = {name: one.mean for name, one in network.recovery.scores(found).items()}
     assert [scores[f"{name}_hidden"] for name in ("spd", "edge")] == [1.0, 1.0]
     assert [scores[f"{name}_visible"] for name in ("spd", "edge")] == [1.0, 1.0]
     assert scores["distance_hidden"] == pytest.approx(0.25, abs=1e-5)
@@ -217,9 +218,9 @@ def test_the_paper_preset_is_the_papers():
 
 
 def test_a_network_without_heads_recovers_nothing():
-    found = blending().blended(make_batch(DRUGLIKE), seeded())
-    with pytest.raises(ValueError, match="views=blend"):
-        build().recovered(found)
+    network, batch = build(), make_batch(DRUGLIKE)
+    assert network.assess(batch, seeded()) == Assessment({}, {})
+    assert network.objectives(blending().blended(batch, seeded()), batch, 0.0) == {}
 
 
 def test_many_runs_are_one(monkeypatch):

@@ -88,7 +88,7 @@ def test_perfect_heads_lose_nothing(monkeypatch):
     assert float(terms["atoms"].value.detach()) == pytest.approx(0.0, abs=1e-6)
     assert float(terms["descriptors"].value.detach()) == pytest.approx(0.25)
     assert float(terms["fingerprint"].value.detach()) == pytest.approx(0.0, abs=1e-6)
-    score = network.recovered(found)["element_hidden"]
+    score = network.recovery.scores(found)["element_hidden"]
     assert score.mean == 1.0
     assert int(score.count) == int(found.hidden.sum())
 

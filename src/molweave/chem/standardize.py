@@ -92,8 +92,6 @@ class Recipe:
     steps: tuple[Step, ...] = ()
 
 
-_COMMON_STEPS = ("sanitize", "remove_hydrogens", "remove_atom_maps", "canonicalize")
-
 STANDARDIZERS: dict[str, Recipe] = {
     "default": Recipe(version=1),
     "full": Recipe(version=2, steps=(normalize, largest_fragment, uncharge)),
@@ -125,8 +123,7 @@ class Standardizer:
         recipe = STANDARDIZERS[name]
         self.name = name
         self.version = f"{name}-{recipe.version}"
-        self.steps = (*_COMMON_STEPS, *(step.__name__ for step in recipe.steps))
-        self._extra = recipe.steps
+        self._steps = recipe.steps
 
     @classmethod
     def of_version(cls, version: str) -> Self:
@@ -142,8 +139,8 @@ class Standardizer:
                 mol = _parse(record)
                 given = _place(mol, record.coordinates)
                 canonical, mol = canonicalize(mol)
-                if self._extra:
-                    for step in self._extra:
+                if self._steps:
+                    for step in self._steps:
                         mol = _apply(step, mol)
                     canonical, mol = canonicalize(mol)
                 _check_complete(canonical, mol)

@@ -34,8 +34,7 @@ class Split:
 
     Attributes:
         train, valid, test: int64 positions, ascending. A position may be in none of them.
-        kind: ``scaffold``, ``scaffold-balanced``, ``random``, ``column``, ``file``, ``k-fold`` or
-            ``scaffold-k-fold``.
+        kind: ``scaffold``, ``scaffold-balanced``, ``random``, ``column``, ``file`` or ``k-fold``.
         seed: what the split was drawn with; 0 where nothing is drawn.
         notes: one line each: first the sizes, then what was moved or left out and why.
     """
@@ -152,37 +151,32 @@ def kfold(
     folds: int,
     *,
     seed: int = 0,
-    by: str = "molecule",
     valid_fraction: float = 0.1,
 ) -> list[Split]:
     """K-fold cross-validation: every molecule is tested exactly once.
 
-    Groups in random order, larger ones first, go to the smallest fold so far. In each split, a
-    random ``valid_fraction`` of what is not tested becomes valid, whole groups again.
+    Groups of equal molecules in random order, larger ones first, go to the smallest fold so far. In
+    each split, a random ``valid_fraction`` of what is not tested becomes valid, whole groups again.
 
     Args:
         molecules: the data set.
         folds: 2 or more.
         seed: of the draw.
-        by: what stays together: ``molecule`` (equal canonical SMILES) or ``scaffold`` (with
-            chirality).
         valid_fraction: share of the molecules outside the fold that is held out to choose on.
 
     Raises:
         UserError: a wrong option.
         ImpossibleSplitError: too few groups for so many folds.
     """
-    if by not in ("molecule", "scaffold"):
-        raise UserError(f"cannot make folds by {by!r}: use molecule or scaffold")
     if not 0 < valid_fraction < 1:
         raise UserError(f"the valid fraction {valid_fraction} must lie between 0 and 1")
     if folds < 2:
         raise UserError(f"k-fold needs at least 2 folds; found {folds}")
-    groups = copies(molecules) if by == "molecule" else scaffold_groups(molecules)
+    groups = copies(molecules)
     if len(groups) < folds + 1:
         raise ImpossibleSplitError(
             f"{folds} folds need at least {folds + 1} groups of molecules, found {len(groups)} "
-            f"(by {by})",
+            "(by molecule)",
             "use fewer folds or more molecules",
         )
     rng = np.random.default_rng(seed)
@@ -193,13 +187,12 @@ def kfold(
         smallest = int(np.argmin(sizes))
         fold_of[groups[index]] = smallest
         sizes[smallest] += len(groups[index])
-    kind = "k-fold" if by == "molecule" else "scaffold-k-fold"
     splits = []
     for fold in range(folds):
         part_of = np.where(fold_of == fold, 2, 0)
         hold_out(part_of, groups, valid_fraction, rng)
-        notes = (f"fold {fold + 1} of {folds}, by {by}",)
-        splits.append(finish_split(part_of, kind=kind, seed=seed, notes=notes))
+        notes = (f"fold {fold + 1} of {folds}, by molecule",)
+        splits.append(finish_split(part_of, kind="k-fold", seed=seed, notes=notes))
     return splits
 
 

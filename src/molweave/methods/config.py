@@ -84,10 +84,6 @@ def of_other_views(fields: Mapping[str, Iterable[str]], views: Collection[str]) 
 
 
 def _coerce(value: object, kind: Any, where: str) -> Any:
-    if isinstance(kind, types.UnionType):
-        if value is None or value in ("none", "None"):
-            return None
-        kind = next(option for option in typing.get_args(kind) if option is not types.NoneType)
     read = _READERS.get(typing.get_origin(kind) or kind)
     found = None if read is None else read(value)
     if found is None:

@@ -21,7 +21,6 @@ from molweave.modalities.geometry import GeometryPart
 from molweave.modalities.relations import RelationsPart
 from molweave.nn.encoders.pair_transformer import PairTransformer
 from molweave.nn.fusion.blend import blend, show, unblend
-from molweave.nn.objectives.score import Score
 from molweave.nn.pair_bias import DistanceBias, PathBias
 from molweave.nn.pairs import pad_pairs, runs
 from molweave.shapes import Bool, Float, Int, Tensor
@@ -163,16 +162,6 @@ class MoleBLEND(Method):
         if self.recovery is None or not isinstance(encoding, BlendedEncoding):
             return {}
         return self.recovery.terms(encoding)
-
-    def recovered(self, encoding: BlendedEncoding) -> dict[str, Score]:
-        """How well hidden and visible relations are recovered, see `Recovery.scores`.
-
-        Raises:
-            ValueError: this network has no heads for it.
-        """
-        if self.recovery is None:
-            raise ValueError("only a network with views=blend recovers relations")
-        return self.recovery.scores(encoding)
 
     def assess(self, batch: Batch, generator: torch.Generator) -> Assessment:
         """The terms and the recovery scores of a blend that ``generator`` draws."""
