@@ -81,6 +81,7 @@ def build(
         "tasks": tasks,
         "parts": parts,
         "histories": tuple(make_history(metric, 9, 3 + member) for member in range(members)),
+        "chosen": tuple(3 + member for member in range(members)),
         "metric": metric,
         "metrics": score_parts(positions, truth, prediction, tasks),
         "modality_weights": rng.dirichlet((1.0, 2.0), sizes[2]),

@@ -1,25 +1,8 @@
 import pytest
 
-from molweave.report.data import chosen_epoch
 from molweave.report.text import flatten, format_number, format_score, metric_name
 
 NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("metric", "scores", "expected"),
-    [
-        ("roc_auc", [0.5, 0.9, 0.7], 1),
-        ("rmse", [0.5, 0.9, 0.7], 0),
-        ("loss", [3.0, 2.0, 2.5], 1),
-        ("roc_auc", [0.9, 0.9, 0.7], 1),
-        ("rmse", [NAN, 0.9, NAN], 1),
-        ("rmse", [NAN, NAN], 1),
-    ],
-)
-def test_chosen_epoch(metric, scores, expected):
-    history = [{"epoch": number, f"valid_{metric}": score} for number, score in enumerate(scores)]
-    assert chosen_epoch(history, metric) == expected
 
 
 def test_shown_part(build_data):

@@ -268,6 +268,11 @@ def test_files_of_a_model_folder_agree_with_the_model(tmp_path):
         ("1", "1.0"),
     ]
     assert all(float(row["loss"]) > 0 and float(row["kl"]) >= 0 for row in history)
+    page = (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
+    for member in range(2):
+        values = [float(row["valid_roc_auc"]) for row in history if row["member"] == str(member)]
+        best = max(epoch for epoch, value in enumerate(values) if value == max(values))
+        assert f"member {member + 1} (epoch {best + 1} of 2)" in page
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What a report is made of."""
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +40,7 @@ class ReportData:
         parts: of the split.
         histories: one list per member: one mapping per epoch with ``epoch`` (0-based), every loss
             term (the weighted sum is ``loss``), ``valid_<metric>``, ``learning_rate``, ``seconds``.
+        chosen: per member, the 0-based epoch that its weights are of.
         metric: what chose the epoch: a metric or ``loss``.
         metrics: what `score_parts` returned.
         modality_weights: float (N, V), rows of the test part: the share of each modality; 0 where
@@ -59,6 +58,7 @@ class ReportData:
     tasks: tuple[Task, ...]
     parts: tuple[ReportPart, ...]
     histories: tuple[list[dict[str, float]], ...]
+    chosen: tuple[int, ...]
     metric: str
     metrics: Scores
     modality_weights: np.ndarray
@@ -90,21 +90,3 @@ class ReportData:
         if "regression" in kinds:
             names += ["rmse", "mae", "r2", "spearman"]
         return tuple(dict.fromkeys(names))
-
-
-def chosen_epoch(history: Sequence[Mapping[str, float]], metric: str) -> int:
-    """Index of the epoch with the best validation score, the last of equal ones.
-
-    Args:
-        history: as in `ReportData`, not empty.
-        metric: what chose the epoch; NaN scores lose against all others.
-    """
-    greater = metric in METRICS and METRICS[metric].greater_is_better
-
-    def merit(index: int) -> tuple[float, int]:
-        value = history[index].get(f"valid_{metric}", math.nan)
-        if math.isnan(value):
-            return -math.inf, index
-        return (value if greater else -value), index
-
-    return max(range(len(history)), key=merit)

@@ -61,6 +61,7 @@ def report_data(result: FitResult) -> ReportData:
         tasks=spec.tasks,
         parts=parts,
         histories=tuple(fit.history for fit in result.fits),
+        chosen=tuple(fit.best_epoch for fit in result.fits),
         metric=result.fits[0].metric,
         metrics=result.scores,
         modality_weights=result.outputs.weights[result.split.test],

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from molweave.data.scores import REPORTED
-from molweave.report.data import ReportData, ReportPart, chosen_epoch
+from molweave.report.data import ReportData, ReportPart
 from molweave.report.figures import MEMBER_COLORS, learning_curve, weights_figure
 from molweave.report.tasks import PART_WORDS, Panel, TaskSection, task_section
 from molweave.report.templating import fill_template, write_atomically
@@ -72,9 +72,8 @@ def render_report(data: ReportData) -> str:
         headline=_headline(data, part),
         metric=metric_name(data.metric),
         chosen=[
-            (chosen_epoch(history, data.metric) + 1, len(history))
-            for history in data.histories
-            if history
+            (best + 1, len(history))
+            for best, history in zip(data.chosen, data.histories, strict=True)
         ],
         labels=_labels(data),
         curves=_learning_curves(data),
@@ -135,20 +134,19 @@ def _labels(data: ReportData) -> list[tuple[str, list[str]]]:
 
 def _learning_curves(data: ReportData) -> list[Panel]:
     """The validation score first, then the loss, then its terms."""
-    histories = [history for history in data.histories if history]
-    names = list(dict.fromkeys(name for history in histories for name in history[0]))
+    names = list(dict.fromkeys(name for history in data.histories for name in history[0]))
     valid = f"valid_{data.metric}"
     terms = [name for name in names if name not in (*_NOT_TERMS, valid, "loss")]
     shown = [name for name in (valid, "loss") if name in names] + terms
-    chosen = [chosen_epoch(history, data.metric) for history in histories]
     panels = []
     for number, name in enumerate(shown):
-        values = [[record.get(name, math.nan) for record in history] for history in histories]
+        values = [[record.get(name, math.nan) for record in history] for history in data.histories]
         if name == valid:
             title = f"validation {metric_name(data.metric).name}"
         else:
             title = "total loss" if name == "loss" else name
-        svg = learning_curve(values, chosen, key=f"c{number}", label=f"{title} over the epochs")
+        label = f"{title} over the epochs"
+        svg = learning_curve(values, data.chosen, key=f"c{number}", label=label)
         caption = metric_name(data.metric).title if name == valid else TERMS.get(name, "")
         panels.append(Panel(svg, title, caption))
     return panels
