@@ -119,11 +119,10 @@ def split_from_file(
     """
     path = Path(path)
     text = _read_text(path)
-    notes: list[str] = []
     if is_json(path):
-        listed = _json_rows(text, path, fold, rows, notes)
+        listed, notes = _json_rows(text, path, fold, rows)
     else:
-        listed = _csv_rows(text, path, column)
+        listed, notes = _csv_rows(text, path, column), []
     for row in sorted(listed):
         _check_known(row, path, rows)
     part_of = np.array([listed.get(molecule.row, -1) for molecule in molecules], dtype=np.int64)
@@ -249,9 +248,10 @@ def _csv_rows(text: str, path: Path, column: str | None) -> dict[int, int]:
 
 
 def _json_rows(
-    text: str, path: Path, fold: int | None, known: int | None, notes: list[str]
-) -> dict[int, int]:
-    """Row to part number, from a JSON file; notes which fold of several it is."""
+    text: str, path: Path, fold: int | None, known: int | None
+) -> tuple[dict[int, int], list[str]]:
+    """Row to part number, from a JSON file, and a note which fold of several it is."""
+    notes: list[str] = []
     wrong = UserError(
         f'{path} is not a split: write {{"train": [rows], "val": [rows], "test": [rows]}}, '
         "or a list of such objects"
@@ -278,7 +278,7 @@ def _json_rows(
     parts = found.get("rows", found)
     if not isinstance(parts, Mapping) or "train" not in parts:
         raise wrong
-    return _part_rows(parts, path, wrong, known)
+    return _part_rows(parts, path, wrong, known), notes
 
 
 def _part_rows(
