@@ -20,13 +20,18 @@ def own_generators() -> Iterator[None]:
         np.random.set_state(numbers)  # noqa: NPY002
 
 
-def seed_everything(seed: int, epoch: int = 0) -> None:
-    """Seed Python, NumPy and torch from ``(seed, epoch)``.
+def seed_everything(seed: int, number: int = 0) -> None:
+    """Seed Python, NumPy and torch from ``(seed, number)``.
 
-    Training seeds at the start of every epoch, so that an epoch depends on the state it starts
-    from and on nothing that ran before: a resumed run continues exactly as the uninterrupted one.
+    Training seeds at the start of every epoch, pre-training at that of every step, so that it
+    depends on the state it starts from and on nothing that ran before: a resumed run continues
+    exactly as the uninterrupted one.
+
+    Args:
+        seed: of the run.
+        number: of the epoch, or of the step and process.
     """
-    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    mixed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     random.seed(mixed)
     np.random.seed(mixed)  # noqa: NPY002 - libraries draw from the global generator
     torch.manual_seed(mixed)
