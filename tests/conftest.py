@@ -80,3 +80,11 @@ def seed() -> int:
     np.random.seed(0)  # noqa: NPY002 - code under test may use it, RDKit and scikit-learn do
     torch.manual_seed(0)
     return 0
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Compute on one thread, whatever the tests before left behind."""
+    import torch
+
+    torch.set_num_threads(1)

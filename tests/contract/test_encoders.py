@@ -1,7 +1,7 @@
 """What every registered encoder promises."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -43,14 +43,6 @@ WITHOUT_DROPOUT = {"resnet", "comenet"}
 WITH_BATCH_STATISTICS = {"resnet", "gin"}
 WITHOUT_NUMBERS = {"sequence", "resnet"}
 """Those whose part holds whole numbers only."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=VIEWS)

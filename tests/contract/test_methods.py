@@ -1,6 +1,5 @@
 """What every method promises, with every preset, fusion and choice of modalities."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,14 +70,6 @@ CASES = [
     Case("mmsa", "small", {"graph_encoder": "cmpnn"}),
     *(Case("moleblend", "small", {"views": views}) for views in ("3d", "both", "blend")),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -21,8 +21,6 @@ from molweave.methods.config import to_plain
 from molweave.methods.dmmrl_config import DMMRLConfig
 from molweave.training import finetune
 
-torch.set_num_threads(1)  # so small that a second thread only waits
-
 ROWS = (
     *(("C" * length + "O", 1) for length in range(1, 14)),
     *(("C" * length + "N", 0) for length in range(1, 14)),
