@@ -1,4 +1,4 @@
-"""What every test gets: one thread, no network, its own cache, fixed seeds, odd molecules."""
+"""What every test gets: one thread, no network, its own cache, seeds, odd molecules, commands."""
 
 import os
 
@@ -6,13 +6,14 @@ os.environ["OMP_NUM_THREADS"] = "1"  # so small that a second thread only waits;
 os.environ["MPLBACKEND"] = "Agg"
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import hypothesis
 import numpy as np
 import pytest
+from commands import Result
 
 hypothesis.settings.register_profile(
     "molweave", deadline=None, derandomize=True, database=None, max_examples=25
@@ -40,6 +41,23 @@ ODD = MappingProxyType(
         "1000 atoms": "N[C@@H](C)C(=O)" * 200 + "O",
     }
 )
+
+
+@pytest.fixture
+def cli(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Result]:
+    """Run a command in this process and an empty folder."""
+    from molweave.cli.app import run
+
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+
+    def call(*arguments: object) -> Result:
+        code = run([str(argument) for argument in arguments])
+        return Result(code, *capfd.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="session")

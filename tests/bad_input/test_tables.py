@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from commands import Result
 from fits import FLAGS, same_weights, untrained
-from refusals import LABELS, TABLE, Result, content, refused
+from refusals import LABELS, TABLE, content, refused
 
 from molweave import Predictor
 from molweave.chem.diagnose import generalize

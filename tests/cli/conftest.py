@@ -1,31 +1,8 @@
-"""The command line in this process, and one small fitted model for all tests of it."""
-
-from typing import NamedTuple
+"""A table, and one small fitted model for all tests of the command line."""
 
 import pytest
 
 from molweave.cli.app import run
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def cli(capfd, monkeypatch, tmp_path):
-    """Run a command in an empty folder; exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-    capfd.readouterr()
-
-    def call(*arguments: object) -> Result:
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return Result(code, out, err)
-
-    return call
-
 
 ROWS = (
     *(("C" * length + "O", 1) for length in range(1, 16)),

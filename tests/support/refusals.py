@@ -1,20 +1,11 @@
 """Commands that have to be refused without a trace."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 from fits import frame
 
 TABLE = frame()
 LABELS = "smiles,active,logp\nCCO,1,0.5\nCCN,0,1.5\n"
-
-
-class Result(NamedTuple):
-    """Exit code, standard output, standard error."""
-
-    code: int
-    out: str
-    err: str
 
 
 def content(folder: Path) -> dict[str, bytes]:
