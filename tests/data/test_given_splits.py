@@ -4,21 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from chains import chains, standardized
 
-from molweave.chem.read import table_from_smiles
-from molweave.chem.standardize import Standardizer
 from molweave.data.given_splits import split_from_column, split_from_file, split_rows
 from molweave.data.splits import make_split
 from molweave.errors import UserError
-
-
-def _molecules(smiles):
-    standardizer = Standardizer()
-    return [standardizer(record) for record in table_from_smiles(smiles)]
-
-
-def _chains(count):
-    return _molecules(["C" * (length + 1) for length in range(count)])
 
 
 def _indices(split):
@@ -34,7 +24,7 @@ def _write(folder, name, content):
 
 def test_column():
     labels = ["train", "Validation", " TEST ", "val", "valid", "training", "dev", "testing"]
-    split = split_from_column(labels, _chains(8))
+    split = split_from_column(labels, chains(8))
     assert _indices(split) == [[0, 5], [1, 3, 4, 6], [2, 7]]
     assert split.kind == "column"
 
@@ -42,36 +32,36 @@ def test_column():
 def test_the_split_of_a_model_folder(tmp_path):
     rows = {"train": [0, 2], "val": [1], "test": [3]}
     text = json.dumps({"kind": "random", "positions": {}, "rows": rows})
-    split = split_from_file(_write(tmp_path, "split.json", text), _chains(4))
+    split = split_from_file(_write(tmp_path, "split.json", text), chains(4))
     assert _indices(split) == [[0, 2], [1], [3]]
 
 
 @pytest.mark.parametrize("nothing", ["", None, math.nan, "NaN"])
 def test_rows_without_a_part_are_left_out_and_counted(nothing):
-    split = split_from_column(["train", nothing, "valid", "test"], _chains(4))
+    split = split_from_column(["train", nothing, "valid", "test"], chains(4))
     assert _indices(split) == [[0], [2], [3]]
     assert "1 usable row in no part" in split.notes
 
 
 def test_another_value_in_the_column():
-    molecules = _chains(5)[2:]
+    molecules = chains(5)[2:]
     with pytest.raises(UserError, match=r"column 'fold' has '3' in row 3 .*write train, valid"):
         split_from_column(["train", "3", "test"], molecules, column="fold")
 
 
 def test_a_valid_part_is_drawn_from_train_when_there_is_none():
     labels = ["train"] * 30 + ["test"] * 10
-    split = split_from_column(labels, _chains(40), seed=1)
+    split = split_from_column(labels, chains(40), seed=1)
     assert split.test.tolist() == list(range(30, 40))
     assert len(split.valid) == 3
     assert "no valid rows were given: a tenth of the training molecules was drawn" in split.notes
-    again = split_from_column(labels, _chains(40), seed=1)
+    again = split_from_column(labels, chains(40), seed=1)
     assert split.sha256 == again.sha256
-    assert split.sha256 != split_from_column(labels, _chains(40), seed=2).sha256
+    assert split.sha256 != split_from_column(labels, chains(40), seed=2).sha256
 
 
 def test_a_drawn_valid_part_takes_copies_along():
-    molecules = _molecules(["C" * (1 + index // 3) for index in range(30)])
+    molecules = standardized(["C" * (1 + index // 3) for index in range(30)])
     split = split_from_column(["train"] * 27 + ["test"] * 3, molecules)
     assert len(split.valid) == 3
     assert len({position // 3 for position in split.valid.tolist()}) == 1
@@ -79,7 +69,7 @@ def test_a_drawn_valid_part_takes_copies_along():
 
 @pytest.mark.parametrize("other", ["", "test"])
 def test_a_drawn_valid_part_takes_nothing_from_another_part(other):
-    molecules = _molecules(["C" * (length + 1) for length in range(30)] * 2)
+    molecules = standardized(["C" * (length + 1) for length in range(30)] * 2)
     split = split_from_column(["train"] * 30 + [other] * 30, molecules, keep_copies=True)
     assert [len(part) for part in _indices(split)] == [27, 3, 30 if other else 0]
     assert max(split.valid) < 30
@@ -87,13 +77,13 @@ def test_a_drawn_valid_part_takes_nothing_from_another_part(other):
 
 def test_a_valid_part_is_drawn_from_labelled_rows():
     labelled = np.arange(60) % 6 == 1
-    split = split_from_column(["train"] * 60, _chains(60), labelled=labelled)
+    split = split_from_column(["train"] * 60, chains(60), labelled=labelled)
     assert [len(part) for part in _indices(split)] == [59, 1, 0]
     assert labelled[split.valid].all()
 
 
 def test_a_copy_without_a_label_takes_no_labelled_row_out():
-    molecules = _molecules(["C" * (1 + index % 20) for index in range(40)])
+    molecules = standardized(["C" * (1 + index % 20) for index in range(40)])
     labels = ["train"] * 16 + ["valid"] * 2 + ["test"] * 22
     labelled = np.arange(40) < 20
     split = split_from_column(labels, molecules, labelled=labelled)
@@ -105,13 +95,13 @@ def test_a_copy_without_a_label_takes_no_labelled_row_out():
 
 def test_no_train_and_no_test():
     with pytest.raises(UserError, match="leaves the train part empty"):
-        split_from_column(["test", "valid"], _chains(2))
-    split = split_from_column(["train", "train", "valid"], _chains(3))
+        split_from_column(["test", "valid"], chains(2))
+    split = split_from_column(["train", "train", "valid"], chains(3))
     assert "no test rows were given" in split.notes
 
 
 def test_copies_leave_the_lower_part_so_that_test_stays_as_given():
-    molecules = _molecules(["CCO", "CCN", "CCC", "OCC", "NCC", "C", "C(O)C", "CC"])
+    molecules = standardized(["CCO", "CCN", "CCC", "OCC", "NCC", "C", "C(O)C", "CC"])
     labels = ["train", "train", "train", "test", "valid", "valid", "valid", "test"]
     split = split_from_column(labels, molecules)
     assert _indices(split) == [[2], [4, 5], [3, 7]]
@@ -120,7 +110,7 @@ def test_copies_leave_the_lower_part_so_that_test_stays_as_given():
 
 
 def test_copies_stay_on_request_and_are_noted():
-    molecules = _molecules(["CCO", "CCN", "OCC"])
+    molecules = standardized(["CCO", "CCN", "OCC"])
     split = split_from_column(["train", "valid", "test"], molecules, keep_copies=True)
     assert _indices(split) == [[0], [1], [2]]
     assert "1 molecule in more than one part (same canonical SMILES)" in split.notes
@@ -139,7 +129,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("name", list(LAYOUTS))
 def test_json_layouts(tmp_path, name):
     path = _write(tmp_path, name, json.dumps(LAYOUTS[name]))
-    split = split_from_file(path, _chains(6))
+    split = split_from_file(path, chains(6))
     assert _indices(split) == [[0, 1, 3], [2], [4, 5]]
     assert split.kind == "file"
     assert ("fold 0 of 2, counted from 0" in split.notes) == (name == "folds.json")
@@ -147,9 +137,9 @@ def test_json_layouts(tmp_path, name):
 
 def test_a_fold_is_chosen(tmp_path):
     path = _write(tmp_path, "folds.json", json.dumps(LAYOUTS["folds.json"]))
-    assert _indices(split_from_file(path, _chains(6), fold=1)) == [[0], [1], []]
+    assert _indices(split_from_file(path, chains(6), fold=1)) == [[0], [1], []]
     with pytest.raises(UserError, match="holds 2 folds, counted from 0, so there is no fold 2"):
-        split_from_file(path, _chains(6), fold=2)
+        split_from_file(path, chains(6), fold=2)
 
 
 CSV = "row,scaffold,random0\n0,train,test\n1,valid,train\n2,,valid\n3,test,train\n"
@@ -158,21 +148,21 @@ CSV = "row,scaffold,random0\n0,train,test\n1,valid,train\n2,,valid\n3,test,train
 @pytest.mark.parametrize("name", ["splits.csv", "splits.csv.gz"])
 def test_csv_with_several_splits(tmp_path, name):
     path = _write(tmp_path, name, CSV)
-    assert _indices(split_from_file(path, _chains(4), column="scaffold")) == [[0], [1], [3]]
-    assert _indices(split_from_file(path, _chains(4), column="random0")) == [[1, 3], [2], [0]]
+    assert _indices(split_from_file(path, chains(4), column="scaffold")) == [[0], [1], [3]]
+    assert _indices(split_from_file(path, chains(4), column="random0")) == [[1, 3], [2], [0]]
     with pytest.raises(UserError, match="holds several splits: choose one of scaffold, random0"):
-        split_from_file(path, _chains(4))
+        split_from_file(path, chains(4))
     with pytest.raises(UserError, match="no column 'fold': choose one of"):
-        split_from_file(path, _chains(4), column="fold")
+        split_from_file(path, chains(4), column="fold")
 
 
 def test_a_single_split_column_needs_no_name(tmp_path):
     path = _write(tmp_path, "one.csv", "split,row\ntrain,1\nvalid,0\n")
-    assert _indices(split_from_file(path, _chains(2))) == [[1], [0], []]
+    assert _indices(split_from_file(path, chains(2))) == [[1], [0], []]
 
 
 def test_rows_mean_rows_of_the_input_not_positions(tmp_path):
-    molecules = [molecule for molecule in _chains(8) if molecule.row not in (0, 5)]
+    molecules = [molecule for molecule in chains(8) if molecule.row not in (0, 5)]
     path = _write(
         tmp_path, "s.json", json.dumps({"train": [0, 1, 2, 3], "val": [4, 5], "test": [6, 7]})
     )
@@ -182,7 +172,7 @@ def test_rows_mean_rows_of_the_input_not_positions(tmp_path):
 
 
 def test_rows_beyond_the_table_are_refused(tmp_path):
-    molecules = [molecule for molecule in _chains(8) if molecule.row not in (0, 7)]
+    molecules = [molecule for molecule in chains(8) if molecule.row not in (0, 7)]
     content = json.dumps({"train": [0, 1, 2, 3], "val": [4, 5], "test": [6, 7]})
     path = _write(tmp_path, "s.json", content)
     split = split_from_file(path, molecules, rows=8)
@@ -197,10 +187,10 @@ def test_rows_beyond_the_table_are_refused(tmp_path):
 def test_ranges_are_looked_at_before_they_are_counted_out(tmp_path):
     path = _write(tmp_path, "s.json", '{"train": "0-2900000000", "val": [], "test": []}')
     with pytest.raises(UserError, match="names row 2900000000, and the data have 8 rows"):
-        split_from_file(path, _chains(8), rows=8)
+        split_from_file(path, chains(8), rows=8)
     path = _write(tmp_path, "s.json", '{"train": "0-3, 7-5", "val": [4], "test": []}')
     with pytest.raises(UserError, match=r"s.json has the rows 7-5: write the lower end first"):
-        split_from_file(path, _chains(8), rows=8)
+        split_from_file(path, chains(8), rows=8)
 
 
 def test_the_last_suffix_tells_how_a_file_is_read(tmp_path):
@@ -208,18 +198,18 @@ def test_the_last_suffix_tells_how_a_file_is_read(tmp_path):
     tree = '{"train": [0], "val": [1], "test": [2]}'
     mac = table.replace("\n", "\r")
     for name, content in (("a.json.csv", table), ("mac.csv", mac), ("A.JSON", tree)):
-        assert _indices(split_from_file(_write(tmp_path, name, content), _chains(3))) == [
+        assert _indices(split_from_file(_write(tmp_path, name, content), chains(3))) == [
             [0],
             [1],
             [2],
         ]
     path = tmp_path / "a.csv.GZ"
     path.write_bytes(gzip.compress(table.encode()))
-    assert _indices(split_from_file(path, _chains(3))) == [[0], [1], [2]]
+    assert _indices(split_from_file(path, chains(3))) == [[0], [1], [2]]
 
 
 def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):
-    molecules = [molecule for molecule in _chains(30) if molecule.row % 7]
+    molecules = [molecule for molecule in chains(30) if molecule.row % 7]
     split = make_split("random", molecules, seed=3)
     rows = split_rows(split, molecules)
     assert set(rows) == {"train", "val", "test"}
@@ -254,18 +244,18 @@ def test_a_split_can_be_written_as_rows_and_read_back(tmp_path):
 )
 def test_wrong_files(tmp_path, name, content, message):
     with pytest.raises(UserError, match=message):
-        split_from_file(_write(tmp_path, name, content), _chains(3))
+        split_from_file(_write(tmp_path, name, content), chains(3))
 
 
 def test_unreadable_files(tmp_path):
     with pytest.raises(UserError, match="cannot read the split file"):
-        split_from_file(tmp_path / "missing.csv", _chains(3))
+        split_from_file(tmp_path / "missing.csv", chains(3))
     (tmp_path / "plain.csv.gz").write_bytes(b"row,split\n")
     with pytest.raises(UserError, match="cannot read the split file"):
-        split_from_file(tmp_path / "plain.csv.gz", _chains(3))
+        split_from_file(tmp_path / "plain.csv.gz", chains(3))
     (tmp_path / "damaged.csv.gz").write_bytes(gzip.compress(b"row,split\n")[:10] + b"\xff" * 20)
     with pytest.raises(UserError, match=r"cannot read the split file .*: .*invalid block type"):
-        split_from_file(tmp_path / "damaged.csv.gz", _chains(3))
+        split_from_file(tmp_path / "damaged.csv.gz", chains(3))
     (tmp_path / "latin.csv").write_bytes("row,split\n0,prüfung\n".encode("latin-1"))
     with pytest.raises(UserError, match="cannot read the split file"):
-        split_from_file(tmp_path / "latin.csv", _chains(3))
+        split_from_file(tmp_path / "latin.csv", chains(3))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import corpora
 import pytest
+from kills import Killed
 
 from molweave.data import prepare as prepare_module
 from molweave.data.prepare import PrepareSettings, prepare
@@ -28,10 +29,6 @@ def wait(done, total):
 settings = PrepareSettings(conformers="none", shard_size=5, valid_share=0.2)
 prepare(sys.argv[1], sys.argv[2], settings=settings, progress=wait)
 """
-
-
-class Killed(BaseException):
-    """What no handler of errors takes for an error."""
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from chains import chains, standardized
 
 from molweave.chem.molecule import Molecule
-from molweave.chem.read import table_from_smiles
 from molweave.chem.scaffolds import scaffold_groups
 from molweave.chem.standardize import Standardizer
 from molweave.data.moleculenet import open_dataset
@@ -20,15 +20,6 @@ from molweave.data.splits import (
     straddling,
 )
 from molweave.errors import UserError
-
-
-def _molecules(smiles):
-    standardizer = Standardizer()
-    return [standardizer(record) for record in table_from_smiles(smiles)]
-
-
-def _chains(count):
-    return _molecules(["C" * (length + 1) for length in range(count)])
 
 
 def _parts(split, size):
@@ -92,7 +83,7 @@ def test_scaffold_rule_by_hand():
         "CC1CCNC1",  # 8 pyrrolidine
         "Cc1ccsc1",  # 9 thiophene
     ]
-    split = make_split("scaffold", _molecules(smiles))
+    split = make_split("scaffold", standardized(smiles))
     # benzene 3, furan 2, pyridine 2, then the groups of one from the last to the first
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 6, 9]
     assert split.valid.tolist() == [8]
@@ -104,7 +95,7 @@ def test_a_group_that_does_not_fit_goes_on_and_smaller_ones_still_fill_train():
     smiles = ["Cc1ccccc1", "CCc1ccccc1", "CCCc1ccccc1", "Cc1ccncc1", "CCc1ccncc1"]
     smiles += ["CC1CCNC1", "CC1CCCCC1"]
     # train may have 3.5 molecules: benzene; train and valid 5.6: pyridine
-    split = make_split("scaffold", _molecules(smiles), fractions=(0.5, 0.3, 0.2))
+    split = make_split("scaffold", standardized(smiles), fractions=(0.5, 0.3, 0.2))
     assert split.train.tolist() == [0, 1, 2]
     assert split.valid.tolist() == [3, 4]
     assert split.test.tolist() == [5, 6]
@@ -145,14 +136,14 @@ def test_the_scaffold_split_draws_nothing(bbbp):
 @pytest.mark.parametrize("seed", range(12))
 def test_balanced_puts_large_scaffolds_first(seed):
     rings = [f"C1{'C' * size}1" for size in range(2, 40)]
-    molecules = _molecules([f"{'C' * n}c1ccccc1" for n in range(12)] + rings)
+    molecules = standardized([f"{'C' * n}c1ccccc1" for n in range(12)] + rings)
     split = make_split("scaffold-balanced", molecules, seed=seed)
     assert set(range(12)) <= set(split.train.tolist())
     assert [len(part) for part in split.parts.values()] == [40, 5, 5]
 
 
 def test_random_is_a_cut_permutation_where_nothing_is_repeated():
-    molecules = _chains(17)
+    molecules = chains(17)
     split = make_split("random", molecules, seed=5)
     order = np.random.default_rng(5).permutation(17)
     assert split.train.tolist() == sorted(order[:13])  # 80 % of 17 is 13.6
@@ -162,7 +153,7 @@ def test_random_is_a_cut_permutation_where_nothing_is_repeated():
 
 
 def test_random_says_how_many_rows_were_moved():
-    molecules = _molecules(["C" * (1 + index // 2) for index in range(60)])
+    molecules = standardized(["C" * (1 + index // 2) for index in range(60)])
     split = make_split("random", molecules, seed=0)
     assert "moved to the part of an equal molecule" in split.notes[1]
     for positions in split.parts.values():
@@ -180,23 +171,23 @@ def test_no_test_part_when_none_is_wanted(bbbp):
 def test_wrong_fractions(fractions):
     shown = "/".join(f"{part:g}" for part in fractions)
     with pytest.raises(UserError, match=f"fractions {shown} must .* add up to 1"):
-        make_split("random", _chains(20), fractions=fractions)
+        make_split("random", chains(20), fractions=fractions)
 
 
 def test_unknown_kind():
     with pytest.raises(UserError, match=r"unknown split 'scafold'.*scaffold-balanced"):
-        make_split("scafold", _chains(20))
+        make_split("scafold", chains(20))
 
 
 def test_a_part_that_stays_empty_is_an_error_with_advice():
     with pytest.raises(
         UserError, match=r"leaves the train part empty.*kind of split \(random, say\)"
     ):
-        make_split("scaffold", _chains(20))  # one group of 20
+        make_split("scaffold", chains(20))  # one group of 20
     with pytest.raises(UserError, match="1 scaffold; 20 of 20 molecules share one"):
-        make_split("scaffold-balanced", _chains(20))
+        make_split("scaffold-balanced", chains(20))
     with pytest.raises(UserError, match=r"leaves the valid part empty.*kind of split, other"):
-        make_split("random", _chains(5))
+        make_split("random", chains(5))
     with pytest.raises(UserError, match="empty"):
         make_split("random", [])
 
@@ -222,14 +213,14 @@ def test_digest_depends_on_positions_and_part_only():
 
 
 def test_a_split_survives_json():
-    split = make_split("random", _chains(30), seed=2)
+    split = make_split("random", chains(30), seed=2)
     again = Split.from_json(json.loads(json.dumps(split.to_json())))
     assert again.sha256 == split.sha256
     assert (again.kind, again.seed, again.notes) == (split.kind, split.seed, split.notes)
 
 
 def test_an_altered_or_foreign_split_is_refused():
-    stored = make_split("random", _chains(30), seed=2).to_json()
+    stored = make_split("random", chains(30), seed=2).to_json()
     stored["positions"]["test"] = stored["positions"]["test"][1:]
     with pytest.raises(UserError, match="was altered"):
         Split.from_json(stored)
@@ -255,18 +246,18 @@ def test_folds_test_every_molecule_once_and_keep_groups(bbbp, extra):
 
 
 def test_folds_are_reproducible():
-    first, again, other = (kfold(_chains(30), 3, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (kfold(chains(30), 3, seed=seed) for seed in (1, 1, 2))
     assert [split.sha256 for split in first] == [split.sha256 for split in again]
     assert [split.sha256 for split in first] != [split.sha256 for split in other]
 
 
 def test_impossible_folds():
     with pytest.raises(UserError, match="need at least 6 groups of molecules, found 1"):
-        kfold(_chains(1) * 30, 5)
+        kfold(chains(1) * 30, 5)
     with pytest.raises(UserError, match="at least 2 folds"):
-        kfold(_chains(30), 1)
+        kfold(chains(30), 1)
     with pytest.raises(UserError, match="valid fraction"):
-        kfold(_chains(30), 5, valid_fraction=1.0)
+        kfold(chains(30), 5, valid_fraction=1.0)
 
 
 def test_positions_in_no_part_are_left_out():

@@ -12,6 +12,7 @@ from tiny import (
     labels,
     make_batch,
     sample,
+    seeded,
     thirty_two,
     tiny_config,
     total,
@@ -39,10 +40,6 @@ def blending(**changes: Any) -> MoleBLEND:
     """A network that blends every molecule, unless told otherwise."""
     whole = dict.fromkeys(("whole_2d", "whole_3d", "whole_both"), 0.0)
     return build(views="blend", **{**whole, **changes})
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_is_registered_with_its_presets():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DRUGLIKE, TASKS, labels, make_batch, sample, tiny_config, train
+from tiny import DRUGLIKE, TASKS, labels, make_batch, sample, seeded, tiny_config, train
 
 from molweave.chem import descriptors
 from molweave.methods.moleblend import MoleBLEND
@@ -18,10 +18,6 @@ OURS = ("atoms", "descriptors", "fingerprint")
 def blending(**changes: Any) -> MoleBLEND:
     torch.manual_seed(0)
     return MoleBLEND(tiny_config("moleblend", "small", views="blend", **changes)).eval()
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_hidden_atoms_are_drawn_among_the_real_ones():

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import batch_of, sample
+from tiny import wide_graph
 
 from molweave.modalities.graph import GraphPart
 from molweave.nn.encoders.cmpnn import CMPNN
@@ -14,12 +14,6 @@ SMILES = ("CC(=O)Oc1ccccc1C(=O)O", "C", "[Na+].[Cl-]", "C1CC1N", "C#N")
 
 def network(rounds: int = 3) -> CMPNN:
     return CMPNN(atom_width=133, bond_width=14, width=6, rounds=rounds, dropout=0.3).double().eval()
-
-
-def graph(smiles: tuple[str, ...]) -> GraphPart:
-    part = batch_of([sample(text) for text in smiles]).parts["graph"]
-    assert isinstance(part, GraphPart)
-    return dataclasses.replace(part, atoms=part.atoms.double(), bonds=part.bonds.double())
 
 
 def naive(model: CMPNN, part: GraphPart, molecule: int) -> torch.Tensor:
@@ -52,7 +46,7 @@ def naive(model: CMPNN, part: GraphPart, molecule: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("rounds", [1, 4])
 def test_against_the_equations(rounds: int) -> None:
-    model, part = network(rounds), graph(SMILES)
+    model, part = network(rounds), wide_graph(SMILES)
     with torch.no_grad():
         found = model(part)
         expected = torch.stack([naive(model, part, index) for index in range(len(SMILES))])
@@ -76,7 +70,7 @@ def renumbered(part: GraphPart, order: torch.Tensor) -> GraphPart:
 
 
 def test_read_out_does_not_depend_on_the_order_of_atoms_and_bonds() -> None:
-    model, part = network(), graph(SMILES)
+    model, part = network(), wide_graph(SMILES)
     with torch.no_grad():
         expected = model(part)
         for _ in range(5):
@@ -86,7 +80,7 @@ def test_read_out_does_not_depend_on_the_order_of_atoms_and_bonds() -> None:
 
 def test_a_batch_without_bonds() -> None:
     model = network()
-    part = graph(("C", "[Na+].[Cl-]", "[Xe]"))
+    part = wide_graph(("C", "[Na+].[Cl-]", "[Xe]"))
     assert len(part.bonds) == 0
     found = model(part)
     assert found.shape == (3, 6)
@@ -95,7 +89,7 @@ def test_a_batch_without_bonds() -> None:
 
 
 def test_dropout_acts_on_bonds_only_in_training() -> None:
-    model, part = network().train(), graph(SMILES)
+    model, part = network().train(), wide_graph(SMILES)
     first, second = model(part), model(part)
     moved = (first != second).any(1)
     assert moved.tolist() == [True, False, False, True, True]

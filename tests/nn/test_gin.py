@@ -3,7 +3,7 @@
 import dataclasses
 
 import torch
-from tiny import batch_of, sample
+from tiny import wide_graph
 
 from molweave.modalities.graph import GraphPart
 from molweave.nn.encoders.gin import GIN, GINLayer
@@ -11,17 +11,11 @@ from molweave.nn.encoders.gin import GIN, GINLayer
 SMILES = ("CC(=O)Oc1ccccc1C(=O)O", "C", "[Na+].[Cl-]", "C1CC1N", "C#N")
 
 
-def graph(smiles: tuple[str, ...]) -> GraphPart:
-    part = batch_of([sample(text) for text in smiles]).parts["graph"]
-    assert isinstance(part, GraphPart)
-    return dataclasses.replace(part, atoms=part.atoms.double(), bonds=part.bonds.double())
-
-
 def network(layers: int = 3) -> GIN:
     """With running statistics that differ from their first values 0 and 1."""
     model = GIN(atom_width=133, bond_width=14, width=6, layers=layers, dropout=0.3).double()
     for _ in range(5):
-        model(graph(SMILES))
+        model(wide_graph(SMILES))
     return model.eval()
 
 
@@ -49,18 +43,18 @@ def naive(model: GIN, part: GraphPart, molecule: int) -> torch.Tensor:
 
 
 def test_against_the_equation() -> None:
-    model, part = network(), graph(SMILES)
+    model, part = network(), wide_graph(SMILES)
     with torch.no_grad():
         expected = torch.stack([naive(model, part, index) for index in range(len(SMILES))])
         torch.testing.assert_close(model(part), expected)
 
 
 def test_the_first_bond_feature_stands_for_the_bias() -> None:
-    assert (graph(SMILES).bonds[:, 0] == 1).all()
+    assert (wide_graph(SMILES).bonds[:, 0] == 1).all()
 
 
 def test_read_out_does_not_depend_on_the_order_of_atoms_and_bonds() -> None:
-    model, part = network(), graph(SMILES)
+    model, part = network(), wide_graph(SMILES)
     atoms, bonds = torch.randperm(len(part.atoms)), torch.randperm(len(part.bonds))
     shuffled = dataclasses.replace(
         part,
@@ -76,6 +70,6 @@ def test_read_out_does_not_depend_on_the_order_of_atoms_and_bonds() -> None:
 
 def test_training_on_a_single_atom() -> None:
     model = network().train()
-    found = model(graph(("C",)))
+    found = model(wide_graph(("C",)))
     assert found.isfinite().all()
     found.sum().backward()

@@ -17,6 +17,7 @@ from molweave.data.targets import Task
 from molweave.methods import METHODS
 from molweave.methods.property_model import PropertyModel
 from molweave.modalities import MODALITIES
+from molweave.modalities.graph import GraphPart
 
 SIZES: dict[str, dict[str, Any]] = {
     "dmmrl": {
@@ -105,6 +106,13 @@ def batch_of(samples: Sequence[Samples], *, targets: np.ndarray | None = None) -
     return collate(samples, modalities, rows=range(len(samples)), targets=targets)
 
 
+def wide_graph(smiles: Sequence[str]) -> GraphPart:
+    """The graphs of molecules in double precision."""
+    part = batch_of([sample(text) for text in smiles]).parts["graph"]
+    assert isinstance(part, GraphPart)
+    return replace(part, atoms=part.atoms.double(), bonds=part.bonds.double())
+
+
 def labels(count: int, *, seed: int = 0) -> np.ndarray:
     """Targets for `TASKS`: a class and a value, both drawn at random, none missing."""
     generator = np.random.default_rng(seed)
@@ -121,6 +129,11 @@ def tiny_model(config: Any = None, *, method: str = "dmmrl", seed: int = 0) -> P
     config = tiny_config(method) if config is None else config
     torch.manual_seed(seed)
     return PropertyModel(METHODS[method].method(config), TASKS, dropout=config.dropout).eval()
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """A generator in a known state."""
+    return torch.Generator().manual_seed(seed)
 
 
 def total(terms: Mapping[str, Any]) -> torch.Tensor:

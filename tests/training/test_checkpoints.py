@@ -19,13 +19,6 @@ from molweave.training.state import has_state, remove_states, save_folder
 RECIPE = {"epochs": 1, "batch_size": 6, "log_steps": 2, "valid_molecules": 6}
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "shards"
-    corpora.write_corpus(path, (13, 12), valid=3)
-    return path
-
-
 def learn(shards, out, **changes):
     training = {**RECIPE, **changes.pop("training", {})}
     given = {"method": "moleblend", "method_options": SIZES["moleblend"], "device": "cpu"}

@@ -31,13 +31,6 @@ RECIPE = {"epochs": 3, "batch_size": 6, "log_steps": 2, "valid_steps": 4, "valid
 AVERAGED = {"accumulate": 2, "average": 0.9}
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "shards"
-    corpora.write_corpus(path, (13, 12), valid=3)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def _small_window(monkeypatch):
     monkeypatch.setattr(feed_module, "WINDOW", 3)

@@ -4,7 +4,6 @@ import csv
 import subprocess
 import sys
 
-import corpora
 import pytest
 from tiny import SIZES
 
@@ -12,13 +11,6 @@ from molweave.training.pretrain_corpus import pretrain_corpus
 from molweave.training.pretrain_options import PretrainOptions
 
 RECIPE = {"epochs": 2, "batch_size": 6, "log_steps": 2, "valid_steps": 4, "valid_molecules": 6}
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "shards"
-    corpora.write_corpus(path, (13, 12), valid=3)
-    return path
 
 
 def history(shards, **training) -> list[dict[str, float]]:

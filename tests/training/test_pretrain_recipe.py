@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import corpora
 import numpy as np
 import pytest
 import torch
@@ -25,13 +24,6 @@ RECIPE = PretrainConfig(
     epochs=2, batch_size=5, learning_rate=0.1, warmup=0.3, weight_decay=0.5, clip=0.5, average=0.8,
     log_steps=2, valid_steps=4, valid_molecules=6,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "shards"
-    corpora.write_corpus(path, (13, 12), valid=3)
-    return path
 
 
 class Slope(Method):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kills import Killed
 from torch import nn
 
 from molweave.errors import UserError
@@ -19,10 +20,6 @@ from molweave.training.state import (
     restore_optimizer,
     save_state,
 )
-
-
-class Killed(BaseException):
-    """What no handler of errors sees, like a kill."""
 
 
 def state(epoch: int, **identity: object) -> TrainState:

@@ -1,0 +1,5 @@
+"""A kill from inside."""
+
+
+class Killed(BaseException):
+    """What no handler of errors takes for an error."""
