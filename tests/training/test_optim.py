@@ -46,10 +46,19 @@ def test_no_warm_up_begins_at_the_peak(schedule):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "noam"])
-def test_a_warm_up_longer_than_the_training_only_rises(schedule):
+def test_the_warm_up_leaves_the_last_epoch(schedule):
     found = rates(schedule=schedule, warmup_epochs=50)
-    assert found == sorted(found)
-    assert 0 < found[-1] < 0.01
+    assert found[:50] == sorted(found[:50])
+    assert found[49] == max(found) == pytest.approx(0.01)
+    assert found[50:] == sorted(found[50:], reverse=True)
+    assert found[-1] < 0.0095
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "noam"])
+def test_a_single_epoch_begins_at_the_peak(schedule):
+    found = rates(schedule=schedule, epochs=1)
+    assert found[0] == pytest.approx(0.01)
+    assert found == sorted(found, reverse=True)
 
 
 def linear() -> nn.Linear:

@@ -24,7 +24,7 @@ class TrainConfig:
         weight_decay: of the optimiser.
         schedule: ``cosine`` (linear warm-up, cosine to 0), ``noam`` (up from half the peak over
             the warm-up, back to half with the inverse square root of the step) or ``constant``.
-        warmup_epochs: epochs until the peak.
+        warmup_epochs: epochs until the peak, at most all but the last.
         clip: largest gradient norm; 0 for no clipping.
         patience: stop after so many epochs without a better validation score; 0 for never.
         layer_decay: factor on the learning rate for every layer between a parameter and the head,

@@ -48,11 +48,12 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
     """The rate of the 0-based optimiser step ``step``.
 
     ``cosine``: linear from 0 over the warm-up, then half a cosine to 0. ``noam``: linear from half
-    the peak to the peak, then down to half the peak with the inverse square root of the step.
+    the peak to the peak, then down to half the peak with the inverse square root of the step. The
+    warm-up ends an epoch before the training at the latest.
     """
     peak = config.learning_rate
-    warmup = max(1, config.warmup_epochs * steps_per_epoch)
-    total = max(warmup + 1, config.epochs * steps_per_epoch)
+    warmup = max(1, min(config.warmup_epochs, config.epochs - 1) * steps_per_epoch)
+    total = config.epochs * steps_per_epoch
     if config.schedule == "constant":
         return peak
     if config.schedule == "noam":
