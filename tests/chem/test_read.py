@@ -109,6 +109,22 @@ def test_the_delimiter_is_the_one_that_makes_a_smiles_column(tmp_path, name, hea
     assert named.columns == columns
 
 
+@pytest.mark.parametrize(
+    ("line", "mark"), [("sep=;", ";"), ('"sep=|"\r', "|"), ("SEP=\t", "\t"), ("\nsep=,", ",")]
+)
+def test_a_line_above_the_header_names_the_delimiter(tmp_path, line, mark):
+    text = f"{line}\nid{mark}smiles\n\n7{mark}CCO\n"
+    table = open_table(put(tmp_path, "a.csv", text))
+    assert table.columns == ("id", "smiles")
+    assert [record.values for record in table] == [("", ""), ("7", "CCO")]
+    assert [record.row for record in table] == [0, 1]
+
+
+def test_a_delimiter_without_a_header(tmp_path):
+    with pytest.raises(UserError, match="no header below the line 'sep=;'"):
+        open_table(put(tmp_path, "a.csv", "sep=;\n"))
+
+
 def test_header_only_has_no_rows(tmp_path):
     assert list(open_table(put(tmp_path, "a.csv", "smiles,y"))) == []
     assert list(open_table(put(tmp_path, "b.csv", "\nsmiles,y\n\n\n"))) == []

@@ -20,6 +20,7 @@ from molweave.errors import UserError
 _FIELD_LIMIT = 2**31 - 1
 _HEADER_WORDS = ("smiles", "canonical_smiles", "smi")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _SHORTEST_STRUCTURE = 5
 _SMILES_LINE = re.compile(r"(\S+)(?:[ \t]+(\|[^|]*\|))?(?:[ \t]+(.*))?")
 
@@ -28,9 +29,10 @@ class DelimitedTable(Table):
     """Comma- or tab-separated text with a header line.
 
     A header that has no SMILES column when it is split at the delimiter of its file type, but has
-    one when it is split at another common one (semicolon, tab, comma), is split at that one. Quoted
-    fields may hold delimiters and line ends. Every line that is not blank is a row; a blank line
-    between rows is a row with a problem; blank lines at the end are nothing.
+    one when it is split at another common one (semicolon, tab, comma), is split at that one. A line
+    ``sep=;`` above the header, as Excel reads it, names the delimiter. Quoted fields may hold
+    delimiters and line ends. Every line that is not blank is a row; a blank line between rows is a
+    row with a problem; blank lines at the end are nothing.
     """
 
     def __init__(self, source: Source, smiles_column: str | None = None) -> None:
@@ -42,9 +44,17 @@ class DelimitedTable(Table):
             raise UserError(f"{source.name}: the file is empty (blank lines only)")
         if csv.field_size_limit() < _FIELD_LIMIT:
             csv.field_size_limit(_FIELD_LIMIT)
-        self._delimiter = _find_delimiter(header, _DELIMITERS[source.format], smiles_column)
+        named = _SEPARATOR.fullmatch(header)
+        self._above_header = named is not None
+        if named is not None:
+            self._delimiter = named[1]
+        else:
+            self._delimiter = _find_delimiter(header, _DELIMITERS[source.format], smiles_column)
         with source.text() as text:
-            self.columns = name_columns(next(self._filled_rows(text))[1])
+            found = next(self._filled_rows(text), None)
+            if found is None:
+                raise UserError(f"{source.name}: no header below the line {header.strip()!r}")
+            self.columns = name_columns(found[1])
         check_unique(self.columns, source.name)
         try:
             self.smiles_column = find_smiles_column(self.columns, smiles_column, source.name)
@@ -80,6 +90,7 @@ class DelimitedTable(Table):
         reader = csv.reader(lines, delimiter=self._delimiter)
         blank = 0
         start = 1
+        above = self._above_header
         for fields in reader:
             if lines.ended:
                 raise UserError(
@@ -88,6 +99,8 @@ class DelimitedTable(Table):
             start = reader.line_num + 1
             if not fields or (len(fields) == 1 and fields[0].isspace()):
                 blank += 1
+            elif above:
+                above = False
             else:
                 yield blank, fields
                 blank = 0
