@@ -40,7 +40,10 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("predict m x.csv --smiles C", "predict takes either DATA or --smiles"),
         ("predict m --smiles C --smiles-column s", "--smiles-column names a column of DATA"),
         ("predict m x.csv --json", "give --out a file"),
-        ("fit x.csv -t y -o m --modalities graph --fusion mean", "fusion is about several views"),
+        (
+            "fit x.csv -t y -o m --modalities graph --fusion mean",
+            "fusion does nothing with modalities=graph; leave it out",
+        ),
         (
             "fit x.csv -t y -o m --modalities graph --without align",
             "align does nothing with modalities=graph; leave it out",

@@ -43,7 +43,11 @@ def test_values_that_make_no_sense(changes, message):
         ({"method_options": {"width": "wide"}}, "must be of type int, found 'wide'"),
         (
             {"modalities": ("graph",), "method_options": {"fusion": "mean"}},
-            "fusion is about several views, and graph is the only one",
+            "fusion does nothing with modalities=graph",
+        ),
+        (
+            {"training": {"schedule": "constant", "warmup_epochs": 1}},
+            "warmup_epochs does nothing with schedule=constant",
         ),
         ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
         ({"training": {"epoch": 2}}, "did you mean epochs"),

@@ -146,11 +146,11 @@ def refuse_idle(
     unchanged: Any,
     idle: Mapping[str, str] = types.MappingProxyType({}),
 ) -> None:
-    """Refuse settings of what the configured network does not have.
+    """Refuse settings that change nothing, of what the configured network does not have, say.
 
     Args:
-        changes: fields of the method's configuration that the user set.
-        config: the method's configuration.
+        changes: fields of the configuration that the user set.
+        config: the configuration of a method or a training.
         unchanged: what it would be without the user.
         idle: fields that change nothing besides those that the configuration knows, and why.
 

@@ -81,6 +81,11 @@ class TrainConfig:
             raise UserError(f"layer_decay must be above 0 and at most 1; found {self.layer_decay}")
         check_fields(self, ("average",), BELOW_1)
 
+    @property
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing, and why."""
+        return {"warmup_epochs": "schedule=constant"} if self.schedule == "constant" else {}
+
 
 _PROBE = TrainConfig(epochs=100, batch_size=32)
 FINETUNE, PROBE = "finetune", "probe"

@@ -20,9 +20,6 @@ from molweave.wording import nearest
 
 Options = ParamSpec("Options")
 
-_BETWEEN_VIEWS = ("fusion", "align", "contrast", "cross", "temperature", "modality_dropout")
-"""Settings of methods that are about several views."""
-
 
 def check_kinds_of_values(values: Mapping[str, Any]) -> None:
     """Refuse numbers and names that are something else.
@@ -150,24 +147,6 @@ def refuse_conformers(source: str, views: Sequence[str]) -> None:
         raise UserError(
             f"conformers 'generate' does nothing: none of {', '.join(views)} needs 3D structures; "
             "leave it out"
-        )
-
-
-def refuse_between_views(changes: Mapping[str, object], modalities: Sequence[str]) -> None:
-    """Refuse settings for the fusion of several views where there is one.
-
-    Args:
-        changes: fields of the method's configuration that the user set.
-        modalities: the views that take part.
-
-    Raises:
-        UserError: one of the fields does nothing.
-    """
-    idle = [name for name in _BETWEEN_VIEWS if name in changes]
-    if idle and len(modalities) == 1:
-        raise UserError(
-            f"{idle[0]} is about several views, and {modalities[0]} is the only one: it would do "
-            "nothing; leave it out or take more modalities"
         )
 
 

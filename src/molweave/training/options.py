@@ -26,7 +26,6 @@ from molweave.training.option_checks import (
     check_seed,
     choose_views,
     make_whole,
-    refuse_between_views,
     refuse_conformers,
     refuse_frozen,
     refuse_head_first,
@@ -98,7 +97,7 @@ class FitOptions:
             refuse_frozen(training)
         frozen = dict.fromkeys(self.entry.unfrozen if self.freeze else (), "freeze")
         refuse_idle(self.changes, self.method_config, self._configure({}), frozen)
-        refuse_between_views(self.method_options, self.method_config.modalities)
+        refuse_idle(self.training, training, self._train({}))
         refuse_conformers(self.conformers, self.method_config.modalities)
         if self.pretrained is None:
             refuse_unlearnt(self.method_config, self.entry)
@@ -190,11 +189,14 @@ class FitOptions:
     @property
     def train_config(self) -> TrainConfig:
         """The preset's training with the user's changes."""
+        return self._train(self.training)
+
+    def _train(self, changes: Mapping[str, object]) -> TrainConfig:
         name = self.preset_name
         if self.pretrained is not None:
             name = PROBE if self.freeze else FINETUNE
         base = TRAIN_PRESETS[(self.method_name, name)]
-        return replace_fields(base, self.training, where="training")
+        return replace_fields(base, changes, where="training")
 
     @property
     def num_workers(self) -> int:
