@@ -151,7 +151,7 @@ def test_what_is_no_encoder(folder, tmp_path):
         Predictor.load(folder)
     with pytest.raises(UserError, match="not an encoder folder"):
         Encoder.from_pretrained(tmp_path)
-    with pytest.raises(UserError, match="did you mean views"):
+    with pytest.raises(UserError, match="did you mean 'views'"):
         Encoder.from_pretrained(folder, veiws="3d")
     with pytest.raises(UserError, match="no device 'tpu'"):
         Encoder.from_pretrained(folder, device="tpu")

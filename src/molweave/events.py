@@ -48,7 +48,7 @@ class Events:
 
 
 class Silent(Events):
-    """Tells nobody anything; for all processes but the first."""
+    """Tells nobody anything."""
 
     def message(self, text: str) -> None:
         """Say nothing."""

@@ -12,7 +12,7 @@ from molweave.data.trained_on import TrainedOn
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.inference.embeds import Embeds
-from molweave.inference.evaluate import Evaluation, evaluate_table
+from molweave.inference.evaluate import Evaluation, describe_absent, evaluate_table
 from molweave.inference.predict import columns_of, predict_file, predict_rows
 from molweave.inference.source import as_table, molecules_of, row_counter, table_to_write
 from molweave.inference.stream import Runner, pick_device
@@ -214,13 +214,18 @@ class Predictor(Embeds):
         smiles_column: str | None = None,
         events: Events | None = None,
     ) -> Evaluation:
-        """Compare predictions with the target columns of a labelled table.
+        """Compare predictions with those target columns of the model that a labelled table has.
 
-        `Evaluation.trained_on` counts the rows that the model has seen in training.
+        `Evaluation.absent` names the others, and `Evaluation.trained_on` counts the rows that the
+        model has seen in training.
         """
         table = as_table(data, smiles_column)
         on_row = row_counter(events, "predicting")
-        return evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
+        found = evaluate_table(self.runner, table, trained_on=self._trained_on(), on_row=on_row)
+        if found.absent:
+            targets = [task.name for task in self.model.spec.tasks]
+            (events or Events()).message(describe_absent(targets, table.columns))
+        return found
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder; right after `fit` with metrics, split, history and report."""

@@ -63,7 +63,7 @@ def test_tables_are_pairs(cli, config, table):
     path = config('target = "alcohol"\nout = "m"\nset = {widht = 3}\n[train]\nepochs = 2\n')
     result = cli("fit", table, "--config", path)
     assert result.code == 2
-    assert "did you mean width?" in result.err
+    assert "did you mean 'width'?" in result.err
     path = config('target = "alcohol"\nout = "m"\nepochs = 2\n[train]\nepochs = 2\n')
     assert "epochs is given twice" in cli("fit", table, "--config", path).err
 

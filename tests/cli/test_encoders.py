@@ -79,7 +79,7 @@ def test_info_of_an_encoder(cli, encoder):
         ("evaluate tiny T", "tiny is a pre-trained encoder, not a fitted model"),
         ("embed nope T -o o.parquet", "nope is neither a folder nor an encoder that ships"),
         ("embed M T -o o.parquet --set views=3d", "is a fitted model; it is used as it was fitted"),
-        ("embed tiny T -o o.parquet --set veiws=3d", "did you mean views"),
+        ("embed tiny T -o o.parquet --set veiws=3d", "did you mean 'views'"),
         ("embed tiny T -o o.parquet --set views=4d", "views must be one of 2d, 3d, both, blend"),
         ("embed tiny T -o o.csv", "embeddings are written as Parquet"),
     ],

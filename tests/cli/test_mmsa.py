@@ -153,7 +153,7 @@ def test_the_memory_as_a_page(cli, encoder, table):
         (["--without", "alignment"], "--without is one of contrast, reconstruction, cross, memory"),
         (["--set", "anchors=0"], "mmsa needs anchors of at least 1; found 0"),
         (["--set", "views=sequence"], "views of mmsa are one or more of image, graph, geometry"),
-        (["--set", "neighbors=3"], "did you mean neighbours?"),
+        (["--set", "neighbors=3"], "did you mean 'neighbours'?"),
     ],
 )
 def test_mistakes_are_told_in_one_line(cli, shards, words, message):

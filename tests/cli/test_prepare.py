@@ -40,7 +40,9 @@ def test_prepare_counts_what_it_does(cli, corpus):
 def test_what_is_not_read_in_a_folder_is_named(cli, corpus):
     corpus.with_name("part.smi.bz2").touch()
     result = cli("prepare", corpus.parent, "-o", "shards", "--conformers", "none")
-    assert "  not read, no tables of molecules: 'part.smi.bz2'" in result.err.splitlines()
+    assert "  not read: 'part.smi.bz2'" in result.err.splitlines()
+    again = cli("prepare", corpus.parent, "-o", "shards", "--conformers", "none", "--json")
+    assert json.loads(again.out)["unread"] == ["part.smi.bz2"]
 
 
 def test_rows_that_exclude_nothing_are_counted(cli, corpus):
@@ -82,6 +84,7 @@ def test_the_same_command_goes_on_and_another_is_refused(cli, corpus, monkeypatc
     found = json.loads(result.out)
     assert found.pop("out") == "shards"
     assert found.pop("seconds") > 0
+    assert found.pop("unread") == []
     assert found == corpora.manifest_of(corpus.parent / "shards")
     again = cli(*command)
     assert "  6 rows had been done before" in again.err.splitlines()

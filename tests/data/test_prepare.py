@@ -216,6 +216,9 @@ def test_a_folder_is_read_by_name_and_each_row_says_from_where(smi, shards, tmp_
     (folder / "gone.smi").symlink_to(tmp_path / "nowhere.smi")
     assert prepare(folder, shards, settings=NONE).unread == ("LICENCE", "gone.smi")
     assert prepare(folder, shards, settings=NONE).unread == ("LICENCE", "gone.smi")
+    for _ in range(2):
+        inside = prepare(folder, folder / "shards", settings=NONE)
+        assert inside.unread == ("LICENCE", "gone.smi")
     assert prepare(folder / "a.csv", tmp_path / "one", settings=NONE).unread == ()
     rows = [(row["smiles"], row["source"]) for row in corpora.rows_of(shards, "train")]
     assert rows == [("CCC", "a.csv"), ("CCO", "a.csv"), ("CCN", "b.smi")]

@@ -94,9 +94,16 @@ def test_labels_that_cannot_be_read(flat, change, message):
         flat.evaluate(change(LABELS))
 
 
-def test_targets_without_a_column_are_named_and_the_others_scored(flat, table):
-    found = flat.evaluate(table.drop(columns="active"))
+def test_targets_without_a_column_are_named_and_the_others_scored(flat, table, caplog):
+    with caplog.at_level("INFO", logger="molweave"):
+        found = flat.evaluate(table.rename(columns={"active": "Activ"}))
+    line = "not scored, for lack of a column: 'active'; did you mean 'Activ' for 'active'?"
+    assert caplog.messages == [line]
     assert found.absent == ("active",)
     assert found.scores == {"logp": flat.evaluate(table).scores["logp"]}
     assert set(found.mean) == set(found.scores["logp"]) - {"n"}
     assert flat.evaluate(table).absent == ()
+    unlabelled = table.drop(columns="active").assign(logp=np.nan)
+    message = "no row with a label; there is nothing to compare; not scored, for lack of a column"
+    with pytest.raises(UserError, match=message):
+        flat.evaluate(unlabelled)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -183,7 +184,7 @@ def test_no_column_is_replaced_by_a_vector(flat, tmp_path, column):
     assert names(tmp_path) == []
 
 
-def test_a_prefix_tells_the_columns_of_two_models_apart(flat, flat_views, tmp_path):
+def test_a_prefix_tells_the_columns_of_two_models_apart(flat, flat_views, tmp_path, monkeypatch):
     first = flat.predict(ROWS)
     both = flat_views.predict(first, details=True, prefix="b_")
     alone = flat_views.predict(ROWS, details=True)
@@ -199,6 +200,9 @@ def test_a_prefix_tells_the_columns_of_two_models_apart(flat, flat_views, tmp_pa
     assert list(written) == list(both)
     with pytest.raises(UserError, match="already has a column 'b_active_prob'"):
         flat.predict(both, prefix="b_")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(UserError, match="prefix must be text, found 5"):
+        flat.predict(ROWS, prefix=5)
 
 
 def test_a_prefix_tells_vectors_apart(flat, tmp_path):

@@ -159,7 +159,7 @@ def test_a_changed_standardizer(folder: Path) -> None:
 
 def test_an_unknown_option_of_the_method(folder: Path) -> None:
     edit(folder, lambda plain: plain["method_config"].update(wdith=16))
-    refused(folder, "damaged", "did you mean width")
+    refused(folder, "damaged", "did you mean 'width'")
 
 
 def test_no_weights(folder: Path) -> None:

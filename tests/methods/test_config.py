@@ -68,7 +68,7 @@ def test_a_value_of_the_wrong_type_is_refused(name, value, kind) -> None:
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"unknown option 'cuont' of here; did you mean count\?"):
+    with pytest.raises(UserError, match=r"unknown option 'cuont' of here; did you mean 'count'\?"):
         replace_fields(Config(), {"cuont": 1}, where="here")
     with pytest.raises(UserError, match="known: names, count, rate, flag, word"):
         replace_fields(Config(), {"zzz": 1}, where="here")

@@ -148,7 +148,7 @@ def test_what_was_not_pre_trained_is_named():
     ("changes", "message"),
     [
         ({"views": "4d"}, "views must be one of"),
-        ({"veiws": "3d"}, "did you mean views"),
+        ({"veiws": "3d"}, "did you mean 'views'"),
         ({"width": "wide"}, "must be of type int"),
     ],
 )

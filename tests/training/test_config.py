@@ -39,7 +39,7 @@ def test_values_that_make_no_sense(changes, message):
         ({"method": "gcn"}, "unknown method 'gcn'; known: auto, dmmrl"),
         ({"preset": "tiny"}, r"dmmrl has the presets .*small.*; found 'tiny'"),
         ({"modalities": ("graph", "image")}, "one or more of the modalities sequence, graph"),
-        ({"method_options": {"fuson": "mean"}}, r"unknown option 'fuson' .* did you mean fusion"),
+        ({"method_options": {"fuson": "mean"}}, r"unknown option 'fuson' .* did you mean 'fusion'"),
         ({"method_options": {"width": "wide"}}, "must be of type int, found 'wide'"),
         (
             {"modalities": ("graph",), "method_options": {"fusion": "mean"}},
@@ -50,7 +50,7 @@ def test_values_that_make_no_sense(changes, message):
             "warmup_epochs does nothing with schedule=constant",
         ),
         ({"training": {"epochs": 2.5}}, "must be of type int, found 2.5"),
-        ({"training": {"epoch": 2}}, "did you mean epochs"),
+        ({"training": {"epoch": 2}}, "did you mean 'epochs'"),
         (
             {"preset": "flat", "method_options": {"geometry_layers": 5}},
             "geometry_layers does nothing with modalities=graph,descriptors,fingerprint",

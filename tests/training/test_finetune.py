@@ -1,6 +1,7 @@
 """The loop: which epoch is kept, when it ends, what it minimises."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from molweave.data.targets import Task
 from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import apply_members
+from molweave.metrics import Score
 from molweave.training import finetune
 from molweave.training.config import TrainConfig
 from molweave.training.finetune import Trainer, choose_metric, choose_precision, refuse_precision
@@ -142,6 +144,16 @@ def test_early_stopping(monkeypatch, patience, scores, trained, best, stopped):
     why = f"the validation score had not improved for {counted(patience, 'epoch')}"
     line = f"training 1/1 ended after {trained} of 8 epochs: {why}"
     assert (line in told.lines) == (stopped == "patience")
+
+
+@pytest.mark.parametrize(("target", "best"), [("alcohol", 2), ("carbons", 1)])
+def test_an_epoch_without_a_score_is_not_chosen(monkeypatch, target, best):
+    """Of 0.3 and 0.6, a ROC-AUC is better when larger, an RMSE when smaller."""
+    left = iter([math.nan, 0.3, 0.6, math.nan])
+    found = Score("any", 0.0, (), ())
+    monkeypatch.setattr(finetune, "evaluate", lambda *_: replace(found, value=next(left)))
+    (done,) = fit(target, training={"epochs": 4}).fits
+    assert done.best_epoch == best
 
 
 def test_a_time_limit_ends_training_with_the_best_epoch_so_far(monkeypatch):

@@ -301,7 +301,7 @@ def test_a_resume_from_other_weights_is_refused(encoder, tmp_path):
     [
         ({"method": "dmmrl"}, "is of method moleblend, found method 'dmmrl'; leave --method out"),
         ({"preset": "base"}, "is of preset small, found preset 'base'; leave --preset out"),
-        ({"method_options": {"veiws": "3d"}}, "did you mean views"),
+        ({"method_options": {"veiws": "3d"}}, "did you mean 'views'"),
         ({"modalities": ("graph",)}, "does not choose among modalities; found graph"),
     ],
 )

@@ -15,7 +15,7 @@ from molweave import UserError
 from molweave.data import feed as feed_module
 from molweave.data.feed import Feed
 from molweave.data.shards import ShardedCorpus
-from molweave.events import Events
+from molweave.events import Events, Silent
 from molweave.methods import METHODS
 from molweave.methods.base import Encoding, Method, Term
 from molweave.methods.pretrained import read_encoder
@@ -321,6 +321,16 @@ def test_a_corpus_without_coordinates_teaches_nothing(
 def test_a_device_that_is_not_there_is_refused(shards, tmp_path, device):
     with pytest.raises(UserError, match="there is no device"):
         pretrain(shards, tmp_path / "encoder", method="moleblend", device=device)
+
+
+def test_what_there_is_to_say_is_logged_where_nobody_listens(shards, caplog):
+    with caplog.at_level("INFO", logger="molweave"):
+        pretrain_corpus(shards, options())
+        assert any("25 molecules to train on, 6 held out" in text for text in caplog.messages)
+        caplog.clear()
+        Silent().message("nobody hears this")
+        pretrain_corpus(shards, options(), events=Told())
+    assert not caplog.messages
 
 
 def test_a_corpus_without_coordinates_is_blended_in_2d(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from molweave.cli import options
 from molweave.cli.output import print_json, print_metrics
 from molweave.cli.progress import open_display
-from molweave.cli.summary import describe_absent, describe_overlap, describe_rows
+from molweave.cli.summary import describe_overlap, describe_rows
 from molweave.cli.values import given_only
 
 
@@ -19,7 +19,10 @@ def evaluate(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Predict a labelled table and compare with the labels, one line of metrics a target."""
+    """Predict a labelled table and compare with the labels, one line of metrics a target.
+
+    Targets of the model that the table has no column for are named and left out.
+    """
     with open_display(quiet) as display:
         from molweave.predictor import Predictor
 
@@ -27,8 +30,6 @@ def evaluate(
         evaluation = predictor.evaluate(data, smiles_column=smiles_column, events=display)
         for line in describe_rows(evaluation.rows, "predicted"):
             display.message(line)
-        if evaluation.absent:
-            display.message(describe_absent(evaluation.absent))
         display.message(describe_overlap(evaluation))
     if json:
         print_json(asdict(evaluation))

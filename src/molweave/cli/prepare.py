@@ -109,7 +109,8 @@ def prepare(
         for line in describe_corpus(result):
             display.message(line)
     if json:
-        print_json({"out": out, "seconds": result.seconds, **result.manifest.to_json()})
+        found = {"out": out, "seconds": result.seconds, "unread": result.unread}
+        print_json({**found, **result.manifest.to_json()})
 
 
 def describe_corpus(result: "PrepareResult") -> list[str]:
@@ -140,7 +141,7 @@ def describe_corpus(result: "PrepareResult") -> list[str]:
         for name, count in result.skipped.items()
     ]
     if result.unread:
-        lines.append(f"  not read, no tables of molecules: {list_names(result.unread)}")
+        lines.append(f"  not read: {list_names(result.unread)}")
     if manifest.unusable:
         lines.append(f"  {manifest.unusable:,} given coordinates do not fit their structure")
     return lines

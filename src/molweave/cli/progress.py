@@ -5,10 +5,10 @@ import time
 from typing import Self
 
 from molweave.cli.values import format_duration
-from molweave.events import Epoch, Events
+from molweave.events import Epoch, Silent
 
 
-class Display(Events):
+class Display(Silent):
     """Shows nothing; a context manager."""
 
     def __enter__(self) -> Self:

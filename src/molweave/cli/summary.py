@@ -1,9 +1,7 @@
 """What became of the rows of an input, in a few lines."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from molweave.chem.columns import list_names
 from molweave.cli.values import format_duration
 from molweave.wording import counted, describe_unfit
 
@@ -38,13 +36,6 @@ def describe_rows(summary: "PredictSummary", done: str) -> list[str]:
     if summary.unfit:
         lines.append(f"  {describe_unfit(summary.unfit)}")
     return lines
-
-
-def describe_absent(absent: Sequence[str]) -> str:
-    """Which targets of the model the table has no column for."""
-    return (
-        f"not scored, for lack of a column: {counted(len(absent), 'target')}: {list_names(absent)}"
-    )
 
 
 def describe_overlap(evaluation: "Evaluation") -> str:

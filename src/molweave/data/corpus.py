@@ -10,7 +10,7 @@ from molweave.chem.read import open_table
 from molweave.chem.table import Record
 from molweave.data.manifest import FileRecord
 from molweave.errors import UserError
-from molweave.paths import is_file, is_folder, list_folder
+from molweave.paths import are_same, is_file, is_folder, list_folder
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,19 @@ def find_files(corpus: str | Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def find_unread(corpus: str | Path, files: Sequence[Path]) -> tuple[str, ...]:
-    """Names in the folder of a corpus that are none of its files, less hidden ones.
+def find_unread(corpus: str | Path, files: Sequence[Path], out: Path) -> tuple[str, ...]:
+    """Names in the folder of a corpus that are none of its files, less hidden ones and ``out``.
 
     Files of other suffixes, folders, and links that lead nowhere; none where the corpus is a file.
     """
     path = Path(corpus)
     if not is_folder(path):
         return ()
+    read = set(files)
     return tuple(
         found.name
         for found in list_folder(path)
-        if found not in files and not found.name.startswith(".")
+        if found not in read and not found.name.startswith(".") and not are_same(found, out)
     )
 
 

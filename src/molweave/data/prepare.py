@@ -77,7 +77,7 @@ class PrepareResult:
         seconds: wall time of this run.
         skipped: excluded file to the number of its rows that are no molecules and excluded
             nothing; empty where nothing was left to do.
-        unread: names in the folder of the corpus that are no tables of molecules.
+        unread: names in the folder of the corpus that were passed over: no tables of molecules.
     """
 
     manifest: Manifest
@@ -128,10 +128,10 @@ def prepare(
     started = time.monotonic()
     settings = settings or PrepareSettings()
     files = find_files(corpus)
-    unread = find_unread(corpus, files)
     excluded_files = [Path(path) for path in exclude]
     origin = _describe_run(settings, smiles_column, files, excluded_files)
     folder = Path(out)
+    unread = find_unread(corpus, files, folder)
     complete = None if overwrite else find_complete(folder, origin)
     if complete is not None:
         seconds = time.monotonic() - started

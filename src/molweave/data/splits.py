@@ -175,8 +175,7 @@ def kfold(
     groups = copies(molecules)
     if len(groups) < folds + 1:
         raise ImpossibleSplitError(
-            f"{folds} folds need at least {folds + 1} groups of molecules, found {len(groups)} "
-            "(by molecule)",
+            f"{folds} folds need at least {folds + 1} groups of molecules, found {len(groups)}",
             "use fewer folds or more molecules",
         )
     rng = np.random.default_rng(seed)
@@ -191,7 +190,7 @@ def kfold(
     for fold in range(folds):
         part_of = np.where(fold_of == fold, 2, 0)
         hold_out(part_of, groups, valid_fraction, rng)
-        notes = (f"fold {fold + 1} of {folds}, by molecule",)
+        notes = (f"fold {fold + 1} of {folds}",)
         splits.append(finish_split(part_of, kind="k-fold", seed=seed, notes=notes))
     return splits
 

@@ -9,7 +9,7 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.chem.write import OUTPUT_FORMATS, TableWriter
 from molweave.errors import UserError
-from molweave.inference.added import refuse_taken
+from molweave.inference.added import name_added
 from molweave.inference.stream import AnyRunner, OnRow
 from molweave.inference.summary import PredictSummary, Tally
 
@@ -45,8 +45,7 @@ def embed_file(
     """
     if OUTPUT_FORMATS.get(Path(out).suffix.lower()) != "parquet":
         raise UserError(f"embeddings are written as Parquet; name the output {out} with .parquet")
-    added = [f"{prefix}{name}" for name in COLUMNS]
-    refuse_taken(added, table.columns)
+    added = name_added(COLUMNS, table.columns, prefix)
     tally = Tally()
     spec = runner.model.spec
     source = spec.record.get("corpus" if spec.kind == "encoder" else "data", {})

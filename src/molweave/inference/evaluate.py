@@ -1,10 +1,11 @@
 """Score a fitted model on a labelled table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from molweave.chem.columns import list_names
 from molweave.chem.molecule import Rejected
 from molweave.chem.standardize import Standardizer
 from molweave.chem.table import Record, Table
@@ -15,6 +16,7 @@ from molweave.errors import UserError
 from molweave.inference.stream import OnRow, Runner
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel
+from molweave.wording import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,13 @@ def evaluate_table(
     truth = parse_targets(table.columns, records, [task.name for task in tasks])
     if not len(truth):
         raise UserError(f"{table.name} has a header but no rows; there is nothing to compare")
+    absent = tuple(task.name for task in all_tasks if task not in tasks)
     if np.isnan(truth).all():
-        raise UserError(f"{table.name} has no row with a label; there is nothing to compare")
+        targets = [task.name for task in all_tasks]
+        besides = f"; {describe_absent(targets, table.columns)}" if absent else ""
+        raise UserError(
+            f"{table.name} has no row with a label; there is nothing to compare{besides}"
+        )
     check_classes(truth, [task.name for task in tasks], [task.kind for task in tasks])
     predictions = np.full(truth.shape, np.nan)
     for index, row in enumerate(runner.rows(table, on_row)):
@@ -80,8 +87,18 @@ def evaluate_table(
         mean=mean,
         rows=tally.summary(),
         trained_on=known,
-        absent=tuple(task.name for task in all_tasks if task not in tasks),
+        absent=absent,
     )
+
+
+def describe_absent(targets: Sequence[str], columns: Sequence[str]) -> str:
+    """Which targets of a model a table has no column for, and what may have been meant."""
+    absent = [name for name in targets if name not in columns]
+    others = [name for name in columns if name not in targets]
+    close = [(name, nearest(name, others)) for name in absent]
+    meant = [f"{found!r} for {name!r}" for name, found in close if found]
+    hint = f"; did you mean {', '.join(meant)}?" if meant else ""
+    return f"not scored, for lack of a column: {list_names(absent)}{hint}"
 
 
 def _usable_labels(

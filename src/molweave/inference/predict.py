@@ -9,7 +9,7 @@ import numpy as np
 from molweave.chem.table import Table
 from molweave.chem.write import TableWriter
 from molweave.data.targets import Task
-from molweave.inference.added import refuse_taken
+from molweave.inference.added import name_added
 from molweave.inference.stream import OnRow, Row, Runner
 from molweave.inference.summary import PredictSummary, Tally
 from molweave.methods.checkpoint import FittedModel
@@ -31,25 +31,29 @@ class PredictionColumns:
         *,
         members: int,
         details: bool,
-        prefix: str = "",
+        columns: Sequence[str],
+        prefix: str,
     ) -> None:
-        """Columns for a model with these tasks and modalities."""
+        """Columns for a model with these tasks and modalities.
+
+        Raises:
+            UserError: see `name_added`, for the columns of the input and the prefix.
+        """
         self.members, self.details = members, details
-        numbers: list[str] = []
-        self.scales: dict[str, float] = {}
+        scales: dict[str, float] = {}
         for task in tasks:
             suffix = "prob" if task.kind == "classification" else "pred"
-            mine = [f"{prefix}{task.name}_{suffix}"]
-            mine += [f"{prefix}{task.name}_std"] if members > 1 else []
-            numbers += mine
-            self.scales |= dict.fromkeys(mine, task.scale)
-        if details:
-            numbers += [f"{prefix}weight_{name}" for name in modalities]
-        self.numbers = tuple(numbers)
-        texts = dict.fromkeys((f"{prefix}missing", f"{prefix}error"), np.dtype(str))
-        self.types: dict[str, np.dtype[Any]] = dict.fromkeys(numbers, np.dtype(np.float64))
-        self.types |= texts
-        self.names = list(self.types)
+            scales[f"{task.name}_{suffix}"] = task.scale
+            if members > 1:
+                scales[f"{task.name}_std"] = task.scale
+        weights = [f"weight_{name}" for name in modalities] if details else []
+        self.names = name_added([*scales, *weights, "missing", "error"], columns, prefix)
+        self.numbers = self.names[:-2]
+        self.scales = dict(zip(self.names, scales.values(), strict=False))
+        self.types: dict[str, np.dtype[Any]] = {
+            **dict.fromkeys(self.numbers, np.dtype(np.float64)),
+            **dict.fromkeys(self.names[-2:], np.dtype(str)),
+        }
 
     def values(self, row: Row) -> list[object]:
         """The values of the columns for one row; None where there is none."""
@@ -71,11 +75,14 @@ def columns_of(
     """
     spec = runner.model.spec
     views = runner.model.members[0].method.modalities
-    columns = PredictionColumns(
-        spec.tasks, views, members=spec.members, details=details, prefix=prefix
+    return PredictionColumns(
+        spec.tasks,
+        views,
+        members=spec.members,
+        details=details,
+        columns=table.columns,
+        prefix=prefix,
     )
-    refuse_taken(columns.names, table.columns)
-    return columns
 
 
 def predict_rows(

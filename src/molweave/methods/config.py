@@ -1,7 +1,6 @@
 """Strict configuration: keyword-only frozen dataclasses, built from plain mappings."""
 
 import dataclasses
-import difflib
 import math
 import numbers
 import types
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from molweave.errors import UserError
+from molweave.wording import did_you_mean
 
 ConfigT = TypeVar("ConfigT")
 
@@ -57,9 +57,8 @@ def replace_fields(config: ConfigT, values: Mapping[str, object], *, where: str)
     checked: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
-            raise UserError(f"unknown option {name!r} of {where}; {hint}")
+            hint = did_you_mean(name, names) or f"; known: {', '.join(names)}"
+            raise UserError(f"unknown option {name!r} of {where}{hint}")
         checked[name] = _coerce(value, kinds[name], f"{where}.{name}")
     return dataclasses.replace(config, **checked)  # type: ignore[type-var]
 

@@ -84,7 +84,8 @@ class TrainConfig:
     @property
     def idle(self) -> dict[str, str]:
         """Fields that change nothing, and why."""
-        return {"warmup_epochs": "schedule=constant"} if self.schedule == "constant" else {}
+        warms_up = self.schedule != "constant" or not self.warmup_epochs
+        return {} if warms_up else {"warmup_epochs": "schedule=constant"}
 
 
 _PROBE = TrainConfig(epochs=100, batch_size=32)

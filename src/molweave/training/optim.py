@@ -49,7 +49,7 @@ def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float
 
     ``cosine``: linear from 0 over the warm-up, then half a cosine to 0. ``noam``: linear from half
     the peak to the peak, then down to half the peak with the inverse square root of the step. The
-    warm-up ends an epoch before the training at the latest.
+    warm-up ends an epoch before the training at the latest; of one epoch it is a single step.
     """
     peak = config.learning_rate
     warmup = max(1, min(config.warmup_epochs, config.epochs - 1) * steps_per_epoch)
