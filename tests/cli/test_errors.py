@@ -41,8 +41,8 @@ COMMAND = [sys.executable, "-m", "molweave"]
         ("predict m --smiles C --smiles-column s", "--smiles-column names a column of DATA"),
         ("predict m x.csv --json", "give --out a file"),
         (
-            "fit x.csv -t y -o m --modalities graph --fusion mean",
-            "fusion does nothing with modalities=graph; leave it out",
+            "fit x.csv -t y -o m --modalities graph --set modality_dropout=0.5",
+            "modality_dropout does nothing with modalities=graph; leave it out",
         ),
         (
             "fit x.csv -t y -o m --modalities graph --without align",

@@ -42,8 +42,8 @@ def test_values_that_make_no_sense(changes, message):
         ({"method_options": {"fuson": "mean"}}, r"unknown option 'fuson' .* did you mean 'fusion'"),
         ({"method_options": {"width": "wide"}}, "must be of type int, found 'wide'"),
         (
-            {"modalities": ("graph",), "method_options": {"fusion": "mean"}},
-            "fusion does nothing with modalities=graph",
+            {"modalities": ("graph",), "method_options": {"modality_dropout": 0.5}},
+            "modality_dropout does nothing with modalities=graph",
         ),
         (
             {"training": {"schedule": "constant", "warmup_epochs": 1}},

@@ -6,6 +6,7 @@ import torch
 from molweave import UserError
 from molweave.methods import METHODS
 from molweave.training.optim import make_groups, warmup_cosine
+from molweave.training.options import FitOptions
 from molweave.training.pretrain_config import PRETRAIN_PRESETS, PretrainConfig
 from molweave.training.pretrain_options import PretrainOptions
 
@@ -70,7 +71,8 @@ def test_what_would_do_nothing_is_refused(change, message):
 def test_what_one_view_has_a_use_for_is_taken():
     """The contrast with the memory has a temperature, and a fusion of one view is a layer."""
     PretrainOptions(method="mmsa", modalities=("graph",), method_options={"temperature": 0.2})
-    PretrainOptions(method="dmmrl", modalities=("graph",), method_options={"fusion": "concat"})
+    for options in (PretrainOptions, FitOptions):
+        options(method="dmmrl", modalities=("graph",), method_options={"fusion": "concat"})
 
 
 def test_every_preset_has_a_recipe():

@@ -122,7 +122,7 @@ class DMMRLConfig:
         why = f"modalities={','.join(self.modalities)}"
         found = dict.fromkeys(of_other_views(_OF_VIEW, self.modalities), why)
         if len(self.modalities) == 1:
-            found |= dict.fromkeys(("fusion", "align", "temperature", "modality_dropout"), why)
+            found |= dict.fromkeys(("align", "temperature", "modality_dropout"), why)
         for term, name in (("align", "temperature"), ("orth", "orthogonality")):
             if not getattr(self, term):
                 found[name] = f"{term}=0"
