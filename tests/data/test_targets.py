@@ -155,6 +155,8 @@ def test_all_rows_with_a_bad_value_are_told_at_once(bad, told):
     assert str(caught.value).endswith("write classes as 0 and 1, leave unknown fields empty")
     with pytest.raises(UserError, match="'<5' in row 2 "):
         parse_targets(COLUMNS, records, ["active"])
+    with pytest.raises(UserError, match=r"'active' is .*; such values are in 'Solubility', too$"):
+        parse_targets(COLUMNS, records, ["Solubility", "active"])
 
 
 def test_unknown_column_lists_columns_and_the_nearest():

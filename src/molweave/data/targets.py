@@ -122,7 +122,7 @@ def parse_targets(
 
     Raises:
         UserError: see `target_indices`; a value that `read_target` refuses, with its row, its
-            remedy and the other such rows of the column.
+            remedy, the other such rows of the column, and the other columns with such values.
     """
     indices = target_indices(columns, names)
     rows: list[list[float]] = []
@@ -137,7 +137,7 @@ def parse_targets(
                 refused.setdefault(names[task], []).append(wrong)
         rows.append(row)
     if refused:
-        raise _refusal(*next(iter(refused.items())))
+        raise _refusal(refused)
     return np.array(rows, dtype=np.float64).reshape(-1, len(indices))
 
 
@@ -147,9 +147,10 @@ class _Refused(NamedTuple):
     why: str
 
 
-def _refusal(name: str, refused: Sequence[_Refused]) -> UserError:
-    """The first value in full, and the rows of the others."""
-    first, *others = refused
+def _refusal(refused: Mapping[str, Sequence[_Refused]]) -> UserError:
+    """The first value of the first column in full, the rows of its others, the other columns."""
+    name, *names = refused
+    first, *others = refused[name]
     more = ""
     if others:
         shown = ", ".join(str(item.row) for item in others[:_SHOWN])
@@ -158,6 +159,7 @@ def _refusal(name: str, refused: Sequence[_Refused]) -> UserError:
     return UserError(
         f"target {name!r} is {first.text!r} in row {first.row} ({more}rows count from 0, without "
         f"the header): {first.why}"
+        + (f"; such values are in {list_names(names)}, too" if names else "")
     )
 
 
