@@ -27,6 +27,7 @@ from single import NETWORKS, Job, Outcome
 from molweave.cli.values import parse_pairs
 from molweave.data.moleculenet import BENCHMARK_SETS
 from molweave.errors import UserError
+from molweave.methods.pretrained import find_encoder, read_encoder
 from molweave.version import versions
 
 HERE = Path(__file__).parent
@@ -157,6 +158,14 @@ def command_of(job: Job) -> str:
     return shlex.join([*words, "--label", job.label])
 
 
+def name_encoder(place: str) -> str:
+    """Name and first digits of the SHA-256 of an encoder, so that rows of two are told apart."""
+    if not place:
+        return "none"
+    encoder = read_encoder(find_encoder(place))
+    return f"{Path(place).name}@{encoder.sha256[:8]}"
+
+
 def code_version() -> str:
     """Version of molweave, the commit, and ``modified`` where the code differs from the commit."""
     found = versions()["molweave"]
@@ -196,7 +205,7 @@ def make_row(job: Job, outcome: Outcome, *, version: str) -> dict[str, str]:
     return {
         "method": job.model,
         "preset": job.label,
-        "pretrained": Path(job.pretrained).name or "none",
+        "pretrained": name_encoder(job.pretrained),
         "dataset": job.dataset,
         "split": job.split,
         "seed": str(job.seed),
@@ -243,8 +252,9 @@ def run_jobs(jobs: Sequence[Job], out: Path, perform: Perform) -> int:
 
 def _missing(jobs: Sequence[Job], out: Path) -> Iterable[Job]:
     done = {key_of(row): row["command"] for row in read_rows(out)}
+    encoders = {place: name_encoder(place) for place in {job.pretrained for job in jobs}}
     for job in jobs:
-        encoder = Path(job.pretrained).name or "none"
+        encoder = encoders[job.pretrained]
         key = (job.model, job.label, encoder, job.dataset, job.split, str(job.seed))
         if key not in done:
             yield job

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from moleculenet import code_version, names
+from moleculenet import code_version, name_encoder, names
 from qm9_data import QM9, UNITS, QM9Table, read_qm9, split_rows
 from rows import append_row, read_rows
 from timing import Clock, choose, describe_device
@@ -153,7 +153,7 @@ def make_rows(
     common = {
         "method": options.method_name,
         "preset": label_of(arguments, options),
-        "pretrained": Path(arguments.encoder).name or "none",
+        "pretrained": name_encoder(arguments.encoder),
         "learnt": "+".join(targets),
         "train_molecules": str(len(result.split.train)),
         "seed": str(arguments.seed),
@@ -200,8 +200,14 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = make_parser().parse_args(words)
     torch.set_num_threads(arguments.threads)
     try:
-        done = {row["command"] for row in read_rows(arguments.out, COLUMNS)}
-        missing = [group for group in arguments.targets if command_of(arguments, group) not in done]
+        rows = read_rows(arguments.out, COLUMNS)
+        done = {(row["command"], row["pretrained"]) for row in rows}
+        encoder = name_encoder(arguments.encoder)
+        missing = [
+            group
+            for group in arguments.targets
+            if (command_of(arguments, group), encoder) not in done
+        ]
         for group in missing:
             make_options(arguments, group)
         print(f"{len(missing)} of {len(arguments.targets)} fits to do", flush=True)

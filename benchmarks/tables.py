@@ -83,7 +83,10 @@ def model_name(row: Row) -> str:
 
 
 def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[Row], str]) -> str:
-    """Mean and standard deviation of the test score per model and data set; best in bold."""
+    """Mean and standard deviation of the test score per model and data set.
+
+    The best mean is bold, among those of at least the usual number of runs.
+    """
     if not rows:
         return NOTHING
     datasets = tuple(datasets)
@@ -91,8 +94,9 @@ def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[R
     cells: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         cells.setdefault((name(row), row["dataset"]), []).append(float(row["test"]))
-    best = {dataset: _best(dataset, cells) for dataset in datasets}
     usual = statistics.mode(len(values) for values in cells.values())
+    compared = {cell: values for cell, values in cells.items() if len(values) >= usual}
+    best = {dataset: _best(dataset, compared) for dataset in datasets}
     lines = [_line(["model", *(TITLES[dataset] for dataset in datasets)])]
     lines.append(_line(["---"] * (1 + len(datasets))))
     lines.append(_line(["metric", *(_metric_title(dataset) for dataset in datasets)]))
@@ -101,7 +105,8 @@ def scores_table(rows: Sequence[Row], datasets: Iterable[str], name: Callable[[R
         lines.append(
             _line([model, *(_cell(values, dataset, best, usual) for values, dataset in found)])
         )
-    return "\n".join([_caption(usual), "", *lines]) + "\n"
+    caption = f"{_caption(usual)} Bold is the best mean of at least so many runs."
+    return "\n".join([caption, "", *lines]) + "\n"
 
 
 def ablation_table(rows: Sequence[Row]) -> str:
@@ -134,7 +139,10 @@ def ablation_table(rows: Sequence[Row]) -> str:
                 text += f" ({_signed(statistics.mean(paired))})"
             cells.append(text)
         lines.append(_line([label, *cells]))
-    caption = _caption(usual)[:-1] + "; in brackets the mean difference to the full model."
+    caption = (
+        f"{_caption(usual)} In brackets the mean difference to the full model, over the seeds that "
+        "both have."
+    )
     return "\n".join([caption, "", *lines]) + "\n"
 
 
@@ -203,7 +211,10 @@ def probes_table(path: Path) -> str:
         mine = [row for row in rows if (row["model"], row["dataset"]) == model]
         probes = [row for row in mine if not row["probe"].startswith("retrieval")]
         retrieval = [row for row in mine if row["probe"].startswith("retrieval")]
-        blocks.append(f"{model[0]} on {model[1]}, {mine[0]['split']} split, test part:\n")
+        blocks.append(
+            f"{model[0]} on {model[1]}, {mine[0]['split']} split; probes on the test part, "
+            "retrieval among 256 molecules of validation and test:\n"
+        )
         blocks += [_pivot(part) for part in (probes, retrieval) if part]
     return "\n".join(blocks)
 
@@ -309,7 +320,8 @@ def _cell(
     if not values:
         return EMPTY
     mean = f"{statistics.mean(values):.{DIGITS}f}"
-    text = f"**{mean}**" if mean == best.get(dataset) else mean
+    bold = mean == best.get(dataset) and len(values) >= usual
+    text = f"**{mean}**" if bold else mean
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.{DIGITS}f}"
     return text if len(values) == usual else f"{text} (n={len(values)})"
@@ -320,7 +332,10 @@ def _signed(value: float) -> str:
 
 
 def _caption(usual: int) -> str:
-    return f"Test score, mean ± standard deviation; n = {usual} runs where nothing else is said."
+    return (
+        f"Test score, mean ± standard deviation (of a sample); n = {usual} runs where nothing else "
+        "is said."
+    )
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from tiny import SIZES
 
 from molweave.chem.standardize import Standardizer
 from molweave.errors import UserError
+from molweave.methods.pretrained import read_encoder
 from molweave.predictor import Predictor
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -178,7 +179,8 @@ def test_a_fit_from_an_encoder_says_from_which(folder, tmp_path):
     qm9.main([*places, *SMALL, *words, "--targets", "g298"])
     (row,) = rows.read_rows(tmp_path / "out.csv", qm9.COLUMNS)
     assert (row["method"], row["preset"]) == ("moleblend", "small, views=both, epochs=1")
-    assert (row["pretrained"], row["target"], row["epochs"]) == ("tiny", "g298", "1")
+    named = f"tiny@{read_encoder(encoder).sha256[:8]}"
+    assert (row["pretrained"], row["target"], row["epochs"]) == (named, "g298", "1")
     assert float(row["test"]) > 0
     assert "--from tiny --set views=both --train epochs=1" in row["command"]
     assert "--method" not in row["command"]
