@@ -241,8 +241,11 @@ def main(words: Sequence[str] | None = None) -> None:
         for variant in arguments.only or known:
             if variant not in known:
                 raise UserError(f"unknown variant {variant!r}: use some of {'; '.join(known)}")
-            there = {row["variant"] for row in read_rows(out, columns(arguments))}
-            if variant not in there:
+            rows = read_rows(out, columns(arguments))
+            made = {row["variant"]: row["command"] for row in rows}
+            if made.get(variant, command_of(variant, arguments)) != command_of(variant, arguments):
+                raise UserError(f"{out} has {variant!r} by {made[variant]!r}: give another --out")
+            if variant not in made:
                 row = measure(variant, arguments)
                 append_row(out, row, columns(arguments))
                 print(", ".join(f"{name} {row[name]}" for name in columns(arguments)[:-3]))

@@ -2,8 +2,8 @@
 
     python benchmarks/retrieval.py ENCODER SHARDS --out benchmarks/results/retrieval.csv
 
-Of N held-out molecules, drawn evenly from those of a corpus: how often the nearest code of another view belongs
-to the same molecule (cosine, among all N), and the effective rank of the unified code.
+Of N held-out molecules, drawn evenly from those of a corpus: how often the nearest code of another
+view belongs to the same molecule (cosine, among all N), and the effective rank of the unified code.
 """
 
 import argparse

@@ -71,3 +71,5 @@ def test_a_row_of_a_pretraining_is_measured_once(tmp_path, monkeypatch, folder) 
     assert line.startswith("| blended |")
     with pytest.raises(SystemExit, match="unknown variant 'flat'"):
         ablations.main([*words, "--only", "flat"])
+    with pytest.raises(SystemExit, match="give another --out"):
+        ablations.main([*words, "--epochs", "2"])
