@@ -232,8 +232,12 @@ def test_counts_of_reasons_do_not_grow_with_the_table(flat):
     assert tally.rejected["other reasons"] == 9 * MAX_REASONS
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "tpu", ""])
-def test_a_device_that_is_not_there(name):
+@pytest.mark.parametrize(
+    "name", ["gpu", "cuda:x", "tpu", "", "cuda:", "cuda:2", "cuda:01", "cpu:", "cpu:0"]
+)
+def test_a_device_that_is_not_there(name, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: name.startswith("cuda"))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with pytest.raises(UserError, match=f"no device '{name}' here; use auto or one of .*cpu"):
         stream.pick_device(name)
 
@@ -248,5 +252,6 @@ def test_devices(monkeypatch):
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
     assert stream.pick_device("auto").type == "mps"
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert stream.pick_device("auto").type == "cuda"
     assert stream.pick_device("cuda:1").index == 1

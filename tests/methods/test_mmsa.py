@@ -148,6 +148,23 @@ def test_molecules_of_which_nothing_is_known_leave_no_trace():
     assert alone.embedding.abs().sum() == 0
 
 
+def test_a_batch_of_which_nothing_is_known_shares_the_memory_all_the_same(monkeypatch):
+    """Another process may know molecules, and would wait for this one forever."""
+    sent: list[Tensor] = []
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.broadcast", lambda value, source: sent.append(value))
+    network = build(views=("geometry",), references=8).train()
+    assert network.awareness is not None
+    memory = network.awareness.memory
+    before = memory.anchors.detach().clone(), memory.usage.clone()
+    found = encoded(network, make_batch(["CCO", "CCN"], flat=[0, 1]))
+    assert [value is mine for value, mine in zip(sent, (memory.anchors, memory.usage), strict=True)]
+    assert torch.equal(before[0], memory.anchors)
+    assert torch.equal(before[1], memory.usage)
+    assert found.awareness is not None
+    assert found.awareness.reading.abs().sum() == 0
+
+
 def test_fine_tuning_with_the_memory_leaves_the_memory_alone():
     network = other(trained(), protocol="fused", read_memory=True)
     frozen = ("references", "anchors", "usage", "awareness.hypergraph.norm.running")

@@ -27,6 +27,15 @@ def packed_oracle(module: BidirectionalLSTM, width: int) -> nn.LSTM:
     return oracle
 
 
+def test_lstm_is_computed_in_single_precision_under_autocast() -> None:
+    module = BidirectionalLSTM(8, layers=2, dropout=0).train()
+    states = torch.randn(4, 7, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = module(states, LENGTHS)
+    assert found.dtype == torch.float
+    assert torch.equal(found, module(states, LENGTHS))
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_lstm_is_torchs_on_packed_sequences(layers: int) -> None:
     module = BidirectionalLSTM(8, layers=layers, dropout=0.5).eval()

@@ -105,7 +105,7 @@ def explain_memory(
         seen.add(chunk)
     if not seen.molecules:
         raise UserError(f"{table.name}: no row holds a molecule that can be used")
-    trained = awareness.memory.usage.double().cpu()
+    trained = awareness.memory.usage.cpu().double()
     trained = trained / trained.sum()
     used = seen.used / seen.molecules
     return MemoryMap(
@@ -165,7 +165,7 @@ class _Seen:
         width = layer.references.shape[1]
         codes = torch.from_numpy(np.stack([row.embedding[:width] for row in usable]))
         structure = layer(codes.to(layer.references.device))
-        self.used += memory.address(structure).double().sum(0).cpu()
+        self.used += memory.address(structure).cpu().double().sum(0)
         for number, column in enumerate(memory.similarity(structure).cpu().T):
             found = [
                 Near(usable[place].record.smiles or "", usable[place].record.row, float(value))

@@ -193,8 +193,13 @@ def pick_device(name: str) -> torch.device:
     }
     if name == "auto":
         name = next(device for device, found in there.items() if found)
-    kind, _, index = name.partition(":")
-    if not there.get(kind) or (index and (kind != "cuda" or not index.isdecimal())):
+    kind, colon, index = name.partition(":")
+    if not there.get(kind) or (colon and (kind != "cuda" or index not in _gpus())):
         known = ", ".join(device for device, found in there.items() if found)
         raise UserError(f"there is no device {name!r} here; use auto or one of {known}")
     return torch.device(name)
+
+
+def _gpus() -> list[str]:
+    """The numbers of CUDA's devices, as text."""
+    return [str(number) for number in range(torch.cuda.device_count())]

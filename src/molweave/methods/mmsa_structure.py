@@ -59,9 +59,7 @@ class StructureAwareness(nn.Module):
             return Awareness(structure, self.memory(structure))
         rows = known.nonzero()[:, 0]
         empty = codes.new_zeros(len(codes), self.memory.anchors.shape[1])
-        if not len(rows):
-            return Awareness(empty, empty)
-        structure = self.hypergraph(codes[rows])
+        structure = self.hypergraph(codes[rows]) if len(rows) else empty[:0]
         found = (structure, self.memory(structure))
         return Awareness(*(empty.index_copy(0, rows, part.to(empty.dtype)) for part in found))
 

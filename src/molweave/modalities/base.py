@@ -28,9 +28,14 @@ class Part:
     num_molecules: int
 
     def to(self, device: torch.device) -> Self:
-        """The same part with every tensor on ``device``."""
+        """The same part with every tensor on ``device``.
+
+        The copy is asynchronous on CUDA alone, which holds on to what it reads: MPS may read memory
+        that has been freed.
+        """
+        later = device.type == "cuda"
         moved = {
-            field.name: getattr(self, field.name).to(device, non_blocking=True)
+            field.name: getattr(self, field.name).to(device, non_blocking=later)
             for field in fields(self)
             if isinstance(getattr(self, field.name), torch.Tensor)
         }

@@ -14,7 +14,8 @@ def effective_rank(embeddings: Float[Tensor, "B D"]) -> float:
     with :math:`\sigma` the singular values of the embeddings about their mean: at most the
     smaller of D and B - 1; 1 where all lie on a line, 0 where all are the same.
     """
-    centred = embeddings.double() - embeddings.double().mean(0)
+    exact = embeddings.cpu().double()  # MPS has no double precision
+    centred = exact - exact.mean(0)
     values: Tensor = torch.linalg.svdvals(centred)
     total = values.sum()
     if total <= 1e-9 * max(embeddings.shape):

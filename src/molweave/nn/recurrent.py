@@ -12,7 +12,8 @@ class BidirectionalLSTM(nn.Module):
     The states of the real positions are those of ``nn.LSTM(bidirectional=True)`` on packed
     sequences; states beyond a sequence's end carry no meaning. Each direction runs over the padded
     tensor with every sequence reversed in place, which is four times faster on a CPU than
-    packing.
+    packing. Computed in single precision: under bf16 autocast cuDNN would compute it in float16,
+    where small gradients become 0.
     """
 
     def __init__(self, width: int, *, layers: int, dropout: float) -> None:
@@ -33,11 +34,13 @@ class BidirectionalLSTM(nn.Module):
         position = torch.arange(states.shape[1], device=states.device)[None]
         mirrored = lengths[:, None] - 1 - position
         order = torch.where(mirrored >= 0, mirrored, position)[..., None]
-        for index, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            if index:
-                states = self.dropout(states)
-            right, _ = ahead(states)
-            left, _ = back(states.gather(1, order.expand_as(states)))
-            left = left.gather(1, order.expand_as(left))
-            states = torch.cat([right, left], dim=2)
+        with torch.autocast(states.device.type, enabled=False):
+            states = states.float()
+            for index, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+                if index:
+                    states = self.dropout(states)
+                right, _ = ahead(states)
+                left, _ = back(states.gather(1, order.expand_as(states)))
+                left = left.gather(1, order.expand_as(left))
+                states = torch.cat([right, left], dim=2)
         return states

@@ -121,6 +121,7 @@ class Pretrainer:
         )
         self.steps = config.epochs * self.feed.steps_per_epoch
         self.method = method.to(fabric.device)
+        self._exact = torch.float if fabric.device.type == "mps" else torch.double  # MPS lacks it
         if config.compile:
             _compile(self.method)
         groups = make_groups(self.method, config.weight_decay, self.method.learning_rate_factors())
@@ -254,7 +255,7 @@ class Pretrainer:
         with self.average.applied(self.method), statistics_of(self.method, self._sample):
             self._share_buffers()
             totals = self._assess()
-        empty = torch.zeros(2, dtype=torch.double, device=self.fabric.device)
+        empty = torch.zeros(2, dtype=self._exact, device=self.fabric.device)
         means = {name: self._mean(totals.get(name, empty)) for name in self._names(totals)}
         scores = {
             f"valid_{name}": float(pair[0] / pair[1])
@@ -271,7 +272,7 @@ class Pretrainer:
         totals: dict[str, Tensor] = {}
 
         def add(name: str, total: Tensor, count: Tensor) -> None:
-            pair = torch.stack([total.double(), count.double()])
+            pair = torch.stack([total.to(self._exact), count.to(self._exact)])
             totals[name] = totals[name] + pair if name in totals else pair
 
         generator = torch.Generator(self.fabric.device).manual_seed(self.seed)

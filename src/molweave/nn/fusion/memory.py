@@ -56,11 +56,14 @@ class MemoryBank(nn.Module):
         return (functional.normalize(embeddings, dim=1) @ known.T).float()
 
     def forward(self, embeddings: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-        """What every molecule reads, r; in training usage is counted and dead anchors moved."""
+        """What every molecule reads, r; in training usage is counted and dead anchors moved.
+
+        Several processes that train have to call it together, those without a molecule, too.
+        """
         if self.training and not self.frozen:
             self._revive(embeddings.detach())
         weights = self.address(embeddings)
-        if self.training and not self.frozen:
+        if self.training and not self.frozen and len(weights):
             self.usage.lerp_(weights.detach().mean(0), 1 - DECAY)
         return weights @ self.anchors
 
@@ -83,5 +86,6 @@ class MemoryBank(nn.Module):
 
 def perplexity(usage: Float[Tensor, " K"]) -> float:
     """exp of the entropy of shares of the addressing: how many anchors are in use, 1 to K."""
-    share = usage.double() / usage.double().sum().clamp(min=1e-12)
+    exact = usage.cpu().double()  # MPS has no double precision
+    share = exact / exact.sum().clamp(min=1e-12)
     return float(torch.exp(torch.special.entr(share).sum()))
