@@ -1,5 +1,6 @@
 """The batches of a pre-training: what is in them, and that nothing but the seed decides it."""
 
+import multiprocessing
 from collections import Counter
 from itertools import islice
 
@@ -10,6 +11,7 @@ import torch
 from rdkit import Chem
 
 from molweave.data import feed as feed_module
+from molweave.data.batch import Batch
 from molweave.data.feed import Feed, count_atoms
 from molweave.data.shard_file import Sample
 from molweave.data.shards import ShardedCorpus
@@ -82,9 +84,18 @@ def test_buckets_hold_molecules_of_similar_size(corpus):
     assert spread(True) < 5 < spread(False)
 
 
-def test_worker_processes_change_nothing(corpus):
-    alone = [step[0] for step in make(corpus).steps(0, 4)]
-    ahead = [step[0] for step in make(corpus, workers=2).steps(0, 4)]
+def test_worker_processes_change_nothing_and_validation_has_the_same(corpus):
+    def first_valid_rest(feed: Feed) -> list[Batch]:
+        steps = feed.steps(0, 4)
+        first = next(steps)
+        return [*first, *feed.valid(2, 4), *(step[0] for step in steps)]
+
+    alone = first_valid_rest(make(corpus))
+    with make(corpus, workers=2) as feed:
+        ahead = first_valid_rest(feed)
+        children = multiprocessing.active_children()
+    assert len(children) == 2
+    assert not set(children) & set(multiprocessing.active_children())
     for expected, found in zip(alone, ahead, strict=True):
         assert torch.equal(expected.present["geometry"], found.present["geometry"])
         for field in ("atoms", "spd", "hops"):

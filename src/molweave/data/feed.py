@@ -1,8 +1,9 @@
 """From a corpus on disk to the batches of a pre-training: bucketed, featurised, resumable."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from itertools import islice
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -38,7 +39,7 @@ class Feed:
         seed: of the order.
         bucket: put molecules of similar size into a micro-batch.
         max_atoms: molecules of more heavy atoms are left out.
-        workers: processes that featurise ahead; 0 to do it in this one.
+        workers: processes that featurise ahead inside of ``with feed``; 0 to do it in this one.
         rank: number of this process among those that train together.
         ranks: how many they are.
 
@@ -71,6 +72,7 @@ class Feed:
         self.bucket, self.max_atoms, self.workers = bucket, max_atoms, workers
         self.rank, self.ranks = rank, ranks
         self.drawn = self.left_out = 0
+        self._ahead: Ahead | None = None
         self.steps_per_epoch = corpus.count("train") // batch_size
         if not self.steps_per_epoch:
             raise UserError(
@@ -82,6 +84,22 @@ class Feed:
                 f"batch_size {batch_size} is too small for {accumulate} micro-batches in each of "
                 f"{ranks} processes; every one needs two molecules"
             )
+
+    def __enter__(self) -> Self:
+        """Have the workers ready, the same for training and validation."""
+        self._ahead = Ahead(self.workers) if self.workers else None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the workers."""
+        if self._ahead is not None:
+            self._ahead.__exit__(kind, error, trace)
+            self._ahead = None
 
     def steps(self, start: int, end: int) -> Iterator[list[Batch]]:
         """The micro-batches of the steps ``start`` to ``end`` - 1, counted over all epochs."""
@@ -142,11 +160,10 @@ class Feed:
         return [pieces[index] for index in rng.permutation(count)]
 
     def _batches(self, jobs: Iterator[list[Sample]]) -> Iterator[Batch]:
-        with Ahead(self.workers) if self.workers else nullcontext() as ahead:
-            named = ((self.names, job) for job in jobs)
-            results = map(_featurize, named) if ahead is None else ahead.map(_featurize, named)
-            for samples in results:
-                yield collate(samples, self.modalities, rows=range(len(samples)))
+        named = ((self.names, job) for job in jobs)
+        apply = map if self._ahead is None else self._ahead.map
+        for samples in apply(_featurize, named):
+            yield collate(samples, self.modalities, rows=range(len(samples)))
 
 
 def count_atoms(sample: Sample) -> int:

@@ -139,9 +139,10 @@ class Pretrainer:
         Ctrl-C takes effect after the step that is running, and leaves a checkpoint.
         """
         self._resume()
-        with hold_interrupts() as interrupted:
-            stopped = self._train(interrupted, on_record)
-        self._finish()
+        with self.feed:
+            with hold_interrupts() as interrupted:
+                stopped = self._train(interrupted, on_record)
+            self._finish()
         return Pretraining(self.state.history, stopped)
 
     def _train(self, interrupted: Callable[[], bool], on_record: OnRecord | None) -> str:
