@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import molweave
 from molweave.cli import app
@@ -124,6 +125,22 @@ def test_a_bug_is_not_hidden(cli, failing):
     failing(ZeroDivisionError("division by zero"))
     with pytest.raises(ZeroDivisionError):
         cli("info", "m")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), ""),
+        (MemoryError("Unable to allocate 8.5 GiB"), " (Unable to allocate 8.5 GiB)"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), " (CUDA out of memory)"),
+    ],
+)
+def test_memory_that_ran_out_is_one_line_and_code_2(cli, failing, error, told):
+    failing(error)
+    code, _, err = cli("doctor")
+    assert code == 2
+    assert err.startswith(f"error: memory ran out{told}; lower batch_size where")
+    assert err.count("\n") == 1
 
 
 def test_an_interruption_is_one_line_and_code_130(cli, failing):

@@ -24,6 +24,7 @@ from molweave.errors import UserError
 
 OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_SPARE = "lower batch_size where something is trained, or use --device cpu or a larger machine"
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -94,9 +95,22 @@ def run(arguments: Sequence[str]) -> int:
         if was_terminated():
             return _fail(f"terminated{hint}", TERMINATED, label="")
         return _fail(f"interrupted{hint}", INTERRUPTED, label="")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_full(error):
+            raise
+        reason = str(error).partition(". ")[0]
+        return _fail(f"memory ran out{f' ({reason})' if reason else ''}; {_SPARE}", USER_ERROR)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the memory of the computer or of its GPU ran out; torch may not be loaded."""
+    torch = sys.modules.get("torch")
+    return isinstance(error, MemoryError) or (
+        torch is not None and isinstance(error, torch.OutOfMemoryError)
+    )
 
 
 def _dispatch(arguments: list[str]) -> int:
