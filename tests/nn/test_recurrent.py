@@ -27,7 +27,7 @@ def packed_oracle(module: BidirectionalLSTM, width: int) -> nn.LSTM:
     return oracle
 
 
-def test_lstm_is_computed_in_single_precision_under_autocast() -> None:
+def test_lstm_is_computed_in_the_precision_of_its_weights_under_autocast() -> None:
     module = BidirectionalLSTM(8, layers=2, dropout=0).train()
     states = torch.randn(4, 7, 8)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -12,8 +12,8 @@ class BidirectionalLSTM(nn.Module):
     The states of the real positions are those of ``nn.LSTM(bidirectional=True)`` on packed
     sequences; states beyond a sequence's end carry no meaning. Each direction runs over the padded
     tensor with every sequence reversed in place, which is four times faster on a CPU than
-    packing. Computed in single precision: under bf16 autocast cuDNN would compute it in float16,
-    where small gradients become 0.
+    packing. Computed in the precision of its weights: under bf16 autocast cuDNN would compute it in
+    float16, where small gradients become 0.
     """
 
     def __init__(self, width: int, *, layers: int, dropout: float) -> None:
@@ -35,7 +35,7 @@ class BidirectionalLSTM(nn.Module):
         mirrored = lengths[:, None] - 1 - position
         order = torch.where(mirrored >= 0, mirrored, position)[..., None]
         with torch.autocast(states.device.type, enabled=False):
-            states = states.float()
+            states = states.to(next(self.parameters()).dtype)
             for index, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
                 if index:
                     states = self.dropout(states)
