@@ -4,8 +4,8 @@
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``ablation``, ``probes``, ``throughput``, ``qm9``, ``finetuning_METHOD``,
-or ``pretraining_METHOD``.
+``random``, ``scaffold``, ``small``, ``ablation``, ``probes``, ``throughput``, ``qm9``,
+``finetuning_METHOD``, or ``pretraining_METHOD``.
 """
 
 import argparse
@@ -54,9 +54,11 @@ def make_tables(results: Path) -> dict[str, str]:
     rows = [row for path in sorted(results.glob("moleculenet_*.csv")) for row in read_rows(path)]
     random = [row for row in rows if row["split"].startswith("random")]
     scaffold = [row for row in rows if row["split"] == "scaffold"]
+    small = read_rows(results / "small_tables.csv")
     return {
         "random": scores_table(random, TITLES, model_name),
         "scaffold": scores_table(scaffold, TITLES, model_name),
+        "small": scores_table(small, _datasets(small), model_name),
         "ablation": ablation_table(read_rows(results / "ablations.csv")),
         "probes": probes_table(results / "probes.csv"),
         "throughput": throughput_table(results / "throughput.csv"),
@@ -113,7 +115,7 @@ def ablation_table(rows: Sequence[Row]) -> str:
     """The ablations, the full model first, with the mean difference to it in brackets."""
     if not rows:
         return NOTHING
-    datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
+    datasets = _datasets(rows)
     labels = list(dict.fromkeys(row["preset"] for row in rows))
     labels.sort(key=lambda label: not label.endswith(":full"))
     full = {
@@ -154,7 +156,7 @@ def gain_table(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return NOTHING
-    datasets = [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
+    datasets = _datasets(rows)
     scratch: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in rows:
         if row["pretrained"] == "none":
@@ -171,6 +173,11 @@ def gain_table(rows: Sequence[Row]) -> str:
         cells = [_gain_cell(gains[dataset], dataset) for dataset in datasets]
         lines.append(_line([model, *cells]))
     return "\n".join(lines) + "\n"
+
+
+def _datasets(rows: Sequence[Row]) -> list[str]:
+    """Those that some row has, in the order of `TITLES`."""
+    return [dataset for dataset in TITLES if any(row["dataset"] == dataset for row in rows)]
 
 
 def _run(row: Row) -> tuple[str, str, str]:

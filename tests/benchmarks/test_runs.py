@@ -14,7 +14,7 @@ import pytest
 from encoders import write_tiny
 from fits import TINY
 
-from molweave.data.moleculenet import BenchmarkSet
+from molweave.data.moleculenet import BENCHMARK_SETS, BenchmarkSet, find_dataset
 from molweave.errors import UserError
 from molweave.methods.pretrained import read_encoder
 from molweave.predictor import Predictor
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import baselines
+import make_small_splits
 import moleculenet
 import rows
 import single
@@ -179,6 +180,27 @@ def outcome(test: float) -> single.Outcome:
         peak_rss_mb=1,
         device="cpu, 1 thread",
     )
+
+
+def test_splits_of_few_labels_draw_different_molecules(tmp_path):
+    for folder in ("once", "again"):
+        make_small_splits.write_splits(tmp_path / folder, "esol", None, 40)
+    once, again = (tmp_path / folder / "esol.csv.gz" for folder in ("once", "again"))
+    assert gzip.decompress(once.read_bytes()) == gzip.decompress(again.read_bytes())
+    known = BENCHMARK_SETS["esol"]
+    place = find_dataset("esol", None)
+    drawn = []
+    for column in ("random0", "random1", "random2"):
+        _, table, split = single.read_set(known, place, once, column)
+        assert {name: len(part) for name, part in split.parts.items()} == {
+            "train": 32,
+            "valid": 8,
+            "test": 300,
+        }
+        used = np.concatenate(list(split.parts.values()))
+        assert len({table.molecules[row].canonical for row in used}) == 340
+        drawn.append(tuple(split.train))
+    assert len(set(drawn)) == 3
 
 
 def test_a_run_is_done_once(tmp_path):
