@@ -16,7 +16,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -200,12 +200,12 @@ def start(job: Job, data: Path | None, splits: Path) -> Outcome:
     return Outcome(**json.loads(done.stdout))
 
 
-def make_row(job: Job, outcome: Outcome, *, version: str) -> dict[str, str]:
-    """The row of a run, in the order of `rows.COLUMNS`."""
+def make_row(job: Job, outcome: Outcome, *, encoder: str, version: str) -> dict[str, str]:
+    """The row of a run, in the order of `rows.COLUMNS`; ``encoder`` is named by `name_encoder`."""
     return {
         "method": job.model,
         "preset": job.label,
-        "pretrained": name_encoder(job.pretrained),
+        "pretrained": encoder,
         "dataset": job.dataset,
         "split": job.split,
         "seed": str(job.seed),
@@ -232,7 +232,8 @@ def run_jobs(jobs: Sequence[Job], out: Path, perform: Perform) -> int:
         UserError: ``out`` holds a run of the same label by another command.
     """
     failed = 0
-    missing = list(_missing(jobs, out))
+    encoders = {place: name_encoder(place) for place in {job.pretrained for job in jobs}}
+    missing = list(_missing(jobs, out, encoders))
     version = code_version()
     print(f"{len(missing)} of {len(jobs)} runs to do", flush=True)
     for job in missing:
@@ -243,19 +244,25 @@ def run_jobs(jobs: Sequence[Job], out: Path, perform: Perform) -> int:
             print(f"{name}: failed with exit status {error.returncode}", flush=True)
             failed += 1
             continue
-        row = make_row(job, outcome, version=version)
+        row = make_row(job, outcome, encoder=encoders[job.pretrained], version=version)
         append_row(out, row)
         scores = f"valid {row['valid']} test {row['test']}"
         print(f"{name}: {row['metric']} {scores} in {row['fit_seconds']} s", flush=True)
     return failed
 
 
-def _missing(jobs: Sequence[Job], out: Path) -> Iterable[Job]:
+def _missing(jobs: Sequence[Job], out: Path, encoders: Mapping[str, str]) -> Iterable[Job]:
+    """The jobs without a row; ``encoders`` has the names of theirs by place."""
     done = {key_of(row): row["command"] for row in read_rows(out)}
-    encoders = {place: name_encoder(place) for place in {job.pretrained for job in jobs}}
     for job in jobs:
-        encoder = encoders[job.pretrained]
-        key = (job.model, job.label, encoder, job.dataset, job.split, str(job.seed))
+        key = (
+            job.model,
+            job.label,
+            encoders[job.pretrained],
+            job.dataset,
+            job.split,
+            str(job.seed),
+        )
         if key not in done:
             yield job
         elif done[key] != command_of(job):

@@ -243,7 +243,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 raise UserError(f"unknown variant {variant!r}: use some of {'; '.join(known)}")
             rows = read_rows(out, columns(arguments))
             made = {row["variant"]: row["command"] for row in rows}
-            if made.get(variant, command_of(variant, arguments)) != command_of(variant, arguments):
+            command = command_of(variant, arguments)
+            if made.get(variant, command) != command:
                 raise UserError(f"{out} has {variant!r} by {made[variant]!r}: give another --out")
             if variant not in made:
                 row = measure(variant, arguments)

@@ -143,9 +143,14 @@ def command_of(arguments: argparse.Namespace, targets: Sequence[str]) -> str:
 
 
 def make_rows(
-    arguments: argparse.Namespace, options: FitOptions, result: FitResult, clock: Clock
+    arguments: argparse.Namespace,
+    options: FitOptions,
+    result: FitResult,
+    clock: Clock,
+    *,
+    encoder: str,
 ) -> list[dict[str, str]]:
-    """The rows of a fit, in the order of `COLUMNS`."""
+    """The rows of a fit, in the order of `COLUMNS`; ``encoder`` is named by `name_encoder`."""
     targets = [task.name for task in result.model.spec.tasks]
     device = next(result.model.members[0].parameters()).device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
@@ -153,7 +158,7 @@ def make_rows(
     common = {
         "method": options.method_name,
         "preset": label_of(arguments, options),
-        "pretrained": name_encoder(arguments.encoder),
+        "pretrained": encoder,
         "learnt": "+".join(targets),
         "train_molecules": str(len(result.split.train)),
         "seed": str(arguments.seed),
@@ -174,7 +179,7 @@ def make_rows(
     return rows
 
 
-def run(arguments: argparse.Namespace, data: QM9, targets: Sequence[str]) -> None:
+def run(arguments: argparse.Namespace, data: QM9, targets: Sequence[str], *, encoder: str) -> None:
     """Fit the network of these targets and add its rows to the results."""
     options = make_options(arguments, targets)
     parts = split_rows(
@@ -190,7 +195,7 @@ def run(arguments: argparse.Namespace, data: QM9, targets: Sequence[str]) -> Non
         resume=place is not None,
         events=log,
     )
-    for row in make_rows(arguments, options, result, log):
+    for row in make_rows(arguments, options, result, log, encoder=encoder):
         append_row(arguments.out, row, COLUMNS)
         print(f"{row['target']}: valid {row['valid']} test {row['test']} {row['unit']}", flush=True)
 
@@ -215,7 +220,7 @@ def main(words: Sequence[str] | None = None) -> None:
             table, geometry = arguments.data / "qm9.csv.gz", arguments.geometry / "qm9_geometry.npz"
             data = read_qm9(table, geometry)
         for group in missing:
-            run(arguments, data, group)
+            run(arguments, data, group, encoder=encoder)
     except UserError as error:
         raise SystemExit(f"error: {error}") from error
 

@@ -218,10 +218,11 @@ def probes_table(path: Path) -> str:
         mine = [row for row in rows if (row["model"], row["dataset"]) == model]
         probes = [row for row in mine if not row["probe"].startswith("retrieval")]
         retrieval = [row for row in mine if row["probe"].startswith("retrieval")]
-        blocks.append(
-            f"{model[0]} on {model[1]}, {mine[0]['split']} split; probes on the test part, "
-            "retrieval among 256 molecules of validation and test:\n"
-        )
+        told = f"{model[0]} on {model[1]}, {mine[0]['split']} split; probes on the test part"
+        if retrieval:
+            among = retrieval[0]["molecules"]
+            told += f", retrieval among {among} molecules of validation and test"
+        blocks.append(f"{told}:\n")
         blocks += [_pivot(part) for part in (probes, retrieval) if part]
     return "\n".join(blocks)
 

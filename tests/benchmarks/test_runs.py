@@ -273,7 +273,7 @@ def test_the_script_runs_from_the_command_line(tmp_path):
 
 def result(method: str, preset: str, dataset: str, split: str, test: float, seed: int = 0):
     job = single.Job(model=method, label=preset, dataset=dataset, split=split, seed=seed)
-    return moleculenet.make_row(job, outcome(test), version="0")
+    return moleculenet.make_row(job, outcome(test), encoder="none", version="0")
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_worker_processes_change_nothing_and_validation_has_the_same(corpus):
         return [*first, *feed.valid(2, 4), *(step[0] for step in steps)]
 
     alone = first_valid_rest(make(corpus))
-    with make(corpus, workers=2) as feed:
+    with make(corpus, workers=2).working() as feed:
         ahead = first_valid_rest(feed)
         children = multiprocessing.active_children()
     assert len(children) == 2

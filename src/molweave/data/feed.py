@@ -1,8 +1,8 @@
 """From a corpus on disk to the batches of a pre-training: bucketed, featurised, resumable."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -39,7 +39,7 @@ class Feed:
         seed: of the order.
         bucket: put molecules of similar size into a micro-batch.
         max_atoms: molecules of more heavy atoms are left out.
-        workers: processes that featurise ahead inside of ``with feed``; 0 to do it in this one.
+        workers: processes that featurise ahead inside of `working`; 0 to do it in this one.
         rank: number of this process among those that train together.
         ranks: how many they are.
 
@@ -85,21 +85,14 @@ class Feed:
                 f"{ranks} processes; every one needs two molecules"
             )
 
-    def __enter__(self) -> Self:
-        """Have the workers ready, the same for training and validation."""
-        self._ahead = Ahead(self.workers) if self.workers else None
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the workers."""
-        if self._ahead is not None:
-            self._ahead.__exit__(kind, error, trace)
-            self._ahead = None
+    @contextmanager
+    def working(self) -> Iterator[Self]:
+        """Have the workers ready inside of it, the same for training and validation."""
+        with Ahead(self.workers) if self.workers else nullcontext() as self._ahead:
+            try:
+                yield self
+            finally:
+                self._ahead = None
 
     def steps(self, start: int, end: int) -> Iterator[list[Batch]]:
         """The micro-batches of the steps ``start`` to ``end`` - 1, counted over all epochs."""

@@ -139,7 +139,7 @@ class Pretrainer:
         Ctrl-C takes effect after the step that is running, and leaves a checkpoint.
         """
         self._resume()
-        with self.feed:
+        with self.feed.working():
             with hold_interrupts() as interrupted:
                 stopped = self._train(interrupted, on_record)
             self._finish()
