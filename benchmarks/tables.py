@@ -4,7 +4,7 @@
     python benchmarks/tables.py --check    # exit status 1 where one is out of date
 
 A table stands between ``<!-- results:NAME -->`` and ``<!-- /results:NAME -->``, where NAME is
-``random``, ``scaffold``, ``small``, ``ablation``, ``probes``, ``throughput``, ``qm9``,
+``random``, ``scaffold``, ``small_LABELS``, ``ablation``, ``probes``, ``throughput``, ``qm9``,
 ``finetuning_METHOD``, or ``pretraining_METHOD``.
 """
 
@@ -54,11 +54,14 @@ def make_tables(results: Path) -> dict[str, str]:
     rows = [row for path in sorted(results.glob("moleculenet_*.csv")) for row in read_rows(path)]
     random = [row for row in rows if row["split"].startswith("random")]
     scaffold = [row for row in rows if row["split"] == "scaffold"]
-    small = read_rows(results / "small_tables.csv")
+    scaffold += _fine_tuned(read_rows(results / "finetuning_moleblend.csv"))
     return {
         "random": scores_table(random, TITLES, model_name),
         "scaffold": scores_table(scaffold, TITLES, model_name),
-        "small": scores_table(small, _datasets(small), model_name),
+        **{
+            path.stem: scores_table(found := read_rows(path), _datasets(found), model_name)
+            for path in sorted(results.glob("small_*.csv"))
+        },
         "ablation": ablation_table(read_rows(results / "ablations.csv")),
         "probes": probes_table(results / "probes.csv"),
         "throughput": throughput_table(results / "throughput.csv"),
@@ -74,6 +77,15 @@ def make_tables(results: Path) -> dict[str, str]:
             for method in ("mmsa", "moleblend")
         },
     }
+
+
+def _fine_tuned(rows: Iterable[Row]) -> list[Row]:
+    """The runs from an encoder, as of one model whatever their numbers of epochs."""
+    return [
+        {**row, "preset": f"{row['preset'].partition(',')[0]}, fine-tuned"}
+        for row in rows
+        if row["pretrained"] != "none"
+    ]
 
 
 def model_name(row: Row) -> str:

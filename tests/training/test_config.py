@@ -159,12 +159,49 @@ def test_changes_go_on_top_of_the_preset():
 
 
 def test_a_fit_in_words():
-    assert FitOptions().resolve(["classification"]).describe() == "dmmrl, preset robust"
+    many = FitOptions().resolve(["classification"], labelled=5000, placed=False)
+    assert many.describe() == "dmmrl, preset robust"
     assert FitOptions(method="mmsa").describe() == "mmsa, preset small"
     encoder = FitOptions(pretrained="moleblend-small")
     assert encoder.describe() == "moleblend, preset small, from moleblend-small"
     frozen = FitOptions(pretrained="moleblend-small", freeze=True)
     assert frozen.describe() == "moleblend, preset small, from moleblend-small (frozen)"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "labelled", "expected"),
+    [
+        (["classification"], 199, "moleblend, preset small, from moleblend-small"),
+        (["classification"], 200, "dmmrl, preset robust"),
+        (["classification"] * 3, 200, "dmmrl, preset hybrid"),
+        (["regression"] * 2, 999, "moleblend, preset small, from moleblend-small"),
+        (["regression"], 1000, "dmmrl, preset hybrid"),
+        (["regression", "classification"], 199, "moleblend, preset small, from moleblend-small"),
+        (["regression", "classification"], 200, "dmmrl, preset hybrid"),
+    ],
+)
+def test_few_labels_start_from_the_encoder_that_ships(kinds, labelled, expected):
+    found = FitOptions().resolve(kinds, labelled=labelled, placed=False)
+    assert found.describe() == expected
+    assert found.resolve(kinds, labelled=labelled, placed=False) == found
+    assert f"--from {found.pretrained}" in found.command("d", ["y"]) or not found.pretrained
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"conformers": "generate"},
+        {"modalities": ("graph", "sequence")},
+        {"method_options": {"fusion": "mean"}},
+        {"method": "dmmrl", "preset": "hybrid"},
+    ],
+)
+def test_who_chooses_views_or_method_starts_afresh(chosen):
+    options = FitOptions(**chosen)
+    found = options.resolve(["regression"], labelled=50, placed=False)
+    assert found.describe() == "dmmrl, preset hybrid"
+    own_structures = FitOptions().resolve(["regression"], labelled=50, placed=True)
+    assert own_structures.describe() == "dmmrl, preset hybrid"
 
 
 def test_the_command_names_what_differs_from_the_defaults():

@@ -313,7 +313,7 @@ def test_what_conflicts_with_the_encoder(encoder, changes, message):
 def test_naming_what_the_encoder_is_anyway_is_no_conflict(encoder):
     options = settings(encoder, method="moleblend", preset="small")
     assert options.method_config == settings(encoder).method_config
-    assert options.resolve(["classification"]).preset == "small"
+    assert options.resolve(["classification"], labelled=9999, placed=False).preset == "small"
 
 
 def test_a_size_that_the_encoder_has_not_is_refused_before_any_data_is_read(encoder):

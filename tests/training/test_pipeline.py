@@ -168,6 +168,19 @@ def test_what_is_recorded():
     assert any(text.startswith("split random: sizes: train 22") for text in told.lines)
 
 
+def test_a_small_table_starts_from_the_encoder_that_ships():
+    told = Told()
+    plain = {"training": {"epochs": 1, "batch_size": 16}, "device": "cpu", "workers": 1}
+    model = Predictor(**plain).fit(frame(), "carbons", split=SPLIT, events=told)
+    assert model.info()["record"]["pretrained"]["name"] == "moleblend-small"
+    assert (model.info()["method"], model.info()["preset"]) == ("moleblend", "small")
+    assert "--from moleblend-small" in model.info()["record"]["command"]
+    assert (
+        "24 labelled molecules to train on: with so few, the pre-trained moleblend-small did best "
+        "on the benchmarks; --method dmmrl --preset hybrid starts afresh"
+    ) in told.lines
+
+
 @pytest.mark.parametrize(("kinds", "told"), [(None, True), ("regression", False)])
 def test_codes_of_classes_are_told_unless_the_kind_was_given(kinds, told):
     model = fit(table=frame().assign(alcohol=frame()["alcohol"] - 1), kinds=kinds)

@@ -23,7 +23,14 @@ Conformers = Annotated[
     ),
 ]
 Method = Annotated[
-    str | None, option("--method", MODEL, "auto, dmmrl, mmsa or moleblend.", "NAME", "auto")
+    str | None,
+    option(
+        "--method",
+        MODEL,
+        "auto (dmmrl, or with few labels --from moleblend-small), dmmrl, mmsa or moleblend.",
+        "NAME",
+        "auto",
+    ),
 ]
 Preset = Annotated[
     str | None,

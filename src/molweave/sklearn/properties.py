@@ -53,7 +53,7 @@ class PropertyEstimator(MoleculeEstimator):
         """Choose how to fit.
 
         Args:
-            method: a method of molweave, or ``auto``.
+            method: a method of molweave, or ``auto``, see `FitOptions.resolve`.
             preset: a preset of the method.
             modalities: views to use; None for the preset's.
             method_options: fields of the method's configuration to change.

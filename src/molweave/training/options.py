@@ -35,6 +35,8 @@ from molweave.training.option_checks import (
 from molweave.training.recorded import setting_words
 
 _FEW_TASKS = 2
+_FEW_LABELS = {"classification": 200, "regression": 1000}
+_SHIPPED = "moleblend-small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,9 @@ class FitOptions:
     """Every choice of a fit; a model is a function of these and of the data.
 
     Attributes:
-        method: name in `molweave.methods.METHODS`, or ``auto``.
-        preset: a preset of the method. ``auto`` is ``small``; with method ``auto`` it is what did
-            best on the benchmarks' validation parts: ``robust`` for one or two classification
-            tasks, else ``hybrid`` (with 27 tasks the bottleneck of ``robust`` loses them;
-            ``flat`` did better there, but not on the 12 of Tox21).
+        method: name in `molweave.methods.METHODS`, or ``auto``, see `resolve`.
+        preset: a preset of the method. ``auto`` is ``small``, or with method ``auto`` see
+            `resolve`.
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -146,13 +146,27 @@ class FitOptions:
             return self.encoder_spec.method
         return "dmmrl" if self.method == "auto" else self.method
 
-    def resolve(self, kinds: Sequence[str]) -> "FitOptions":
-        """The same options without ``auto`` in method and preset, for tasks of these kinds."""
-        preset = self.preset_name
-        few_classes = set(kinds) == {"classification"} and len(kinds) <= _FEW_TASKS
-        if self.preset == self.method == "auto" and few_classes and self.pretrained is None:
-            preset = "robust"
-        return replace(self, method=self.method_name, preset=preset)
+    def resolve(self, kinds: Sequence[str], *, labelled: int, placed: bool) -> "FitOptions":
+        """The same options without ``auto`` in method and preset.
+
+        Where both are ``auto``, they are what did best on the benchmarks' validation parts. With
+        fewer than 200 labelled molecules to train on, fewer than 1,000 where all tasks are
+        regressions, that is ``moleblend-small``, fine-tuned, unless 3D structures were given or
+        views or settings of the method chosen. Else it is DMMRL with `fresh_preset`.
+
+        Args:
+            kinds: of the tasks.
+            labelled: molecules with a label in the training part.
+            placed: whether the table brings 3D structures.
+        """
+        chosen = self
+        if self.method == self.preset == "auto" and self.pretrained is None:
+            few = labelled < min(_FEW_LABELS[kind] for kind in kinds)
+            if few and not (placed or self.conformers == "generate" or self.changes):
+                chosen = replace(self, pretrained=_SHIPPED)
+            else:
+                chosen = replace(self, preset=fresh_preset(kinds))
+        return replace(chosen, method=chosen.method_name, preset=chosen.preset_name)
 
     @property
     def preset_name(self) -> str:
@@ -230,6 +244,16 @@ class FitOptions:
         for name, kind in kinds.items():
             words += ["--kind", f"{name}={kind}" if kind else name]
         return shlex.join([*words, "--out", "model"])
+
+
+def fresh_preset(kinds: Sequence[str]) -> str:
+    """The preset of DMMRL that did best on the benchmarks' validation parts.
+
+    ``robust`` for one or two classification tasks, else ``hybrid``: with 27 tasks the bottleneck
+    of ``robust`` loses them (``flat`` did better there, but not on the 12 of Tox21).
+    """
+    few_classes = set(kinds) == {"classification"} and len(kinds) <= _FEW_TASKS
+    return "robust" if few_classes else "hybrid"
 
 
 def _split_flags(split: str) -> list[str]:

@@ -25,11 +25,12 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
+from molweave.methods.pretrained import PretrainedEncoder
 from molweave.modalities.base import Missing
 from molweave.training.ensemble import EnsembleFit
 from molweave.training.finetune import Fit, choose_metric, refuse_precision
 from molweave.training.option_checks import refuse_balance
-from molweave.training.options import FitOptions
+from molweave.training.options import FitOptions, fresh_preset
 from molweave.training.record import make_spec
 from molweave.training.seed import own_generators
 from molweave.training.splitting import choose_split
@@ -96,17 +97,13 @@ def fit_table(
     if checkpoint is not None:
         _check_checkpoint(checkpoint, resume=resume, overwrite=overwrite, events=events)
     encoder = options.read_encoder()
-    standardizer = Standardizer(options.standardize)
-    if encoder is not None and encoder.spec.standardizer != standardizer.version:
-        events.message(
-            f"the encoder was pre-trained on molecules standardised by {encoder.spec.standardizer},"
-            f" these are by {standardizer.version}; --standardize chooses"
-        )
     events.stage("reading")
     target_indices(table.columns, names)
-    data = read_training_table(table, names, standardizer)
+    data = read_training_table(table, names, Standardizer(options.standardize))
     ready = _prepare(table, data, names, options, split, events)
     options = ready.options
+    encoder = encoder or options.read_encoder()
+    _compare_standards(encoder, options.standardize, events)
     spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)
     if checkpoint is not None and not resume:
         remove_states(checkpoint, "fit")
@@ -158,7 +155,7 @@ def _prepare(
         )
     rows = [molecule.row for molecule in data.molecules]
     kinds = find_kinds(data.targets, names, options.kinds, rows=rows)
-    options = options.resolve(kinds)
+    options = _resolve(options, data, split, kinds, events)
     refuse_balance(options.train_config.balance, kinds)
     split = _leave_out(split, ~data.labelled, "without any label", events)
     _check_split(data, split, names, kinds, options)
@@ -188,6 +185,32 @@ def _score(
         scores=score_parts(ready.split.parts, data.targets, predictions, ready.tasks),
         audit=ready.audit,
     )
+
+
+def _resolve(
+    options: FitOptions, data: TrainingTable, split: Split, kinds: Sequence[str], events: Events
+) -> FitOptions:
+    """The options without ``auto``; tells where that is a pre-trained encoder."""
+    labelled = int(data.labelled[split.train].sum())
+    placed = data.coordinates_sha256 is not None
+    resolved = options.resolve(kinds, labelled=labelled, placed=placed)
+    if resolved.pretrained != options.pretrained:
+        events.message(
+            f"{counted(labelled, 'labelled molecule')} to train on: with so few, the pre-trained "
+            f"{resolved.pretrained} did best on the benchmarks; --method dmmrl --preset "
+            f"{fresh_preset(kinds)} starts afresh"
+        )
+    return resolved
+
+
+def _compare_standards(encoder: PretrainedEncoder | None, name: str, events: Events) -> None:
+    """Tell where the encoder knows molecules that were standardised in another way."""
+    version = Standardizer(name).version
+    if encoder is not None and encoder.spec.standardizer != version:
+        events.message(
+            f"the encoder was pre-trained on molecules standardised by {encoder.spec.standardizer},"
+            f" these are by {version}; --standardize chooses"
+        )
 
 
 def _check_checkpoint(checkpoint: Path, *, resume: bool, overwrite: bool, events: Events) -> None:
