@@ -21,7 +21,7 @@ from tiny import (
 from tiny import tiny_model as model_of
 
 from molweave.errors import UserError
-from molweave.methods import METHODS, moleblend
+from molweave.methods import METHODS
 from molweave.methods.base import Assessment
 from molweave.methods.config import replace_fields
 from molweave.methods.moleblend import MoleBLEND
@@ -29,6 +29,7 @@ from molweave.methods.moleblend_config import MOLEBLEND_PRESETS, TERMS, MoleBLEN
 from molweave.methods.moleblend_recovery import BlendedEncoding
 from molweave.methods.property_model import PropertyModel
 from molweave.metrics import evaluate
+from molweave.nn.encoders import pair_transformer
 
 
 def build(**changes: Any) -> MoleBLEND:
@@ -224,20 +225,20 @@ def test_many_runs_are_one(monkeypatch):
     network, batch = build(views="both"), make_batch([*DRUGLIKE, "C"], flat=[4])
     whole = network.encode(batch).embedding
     for budget in (1, 300):
-        monkeypatch.setattr(moleblend, "PAIR_BUDGET", budget)
+        monkeypatch.setattr(pair_transformer, "PAIR_BUDGET", budget)
         torch.testing.assert_close(network.encode(batch).embedding, whole, atol=1e-5, rtol=0)
 
 
 def test_a_large_mate_costs_its_own_pairs_only(odd_smiles, monkeypatch):
     """Padded together, they would take eight times as much."""
-    padded, pad = [], moleblend.pad_pairs
+    padded, pad = [], pair_transformer.pad_pairs
 
     def noted(*given):
         pairs = pad(*given)
         padded.append(tuple(pairs.real.shape))
         return pairs
 
-    monkeypatch.setattr(moleblend, "pad_pairs", noted)
+    monkeypatch.setattr(pair_transformer, "pad_pairs", noted)
     large, small = odd_smiles["1000 atoms"], DRUGLIKE[0]
     samples = [sample(small, geometry=False)] * 7
     found = build().encode(batch_of([*samples, sample(large, geometry=False)]))

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -59,6 +60,25 @@ class Assessment:
     scores: Mapping[str, Score]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Borrowed:
+    """A part of a network that can start from a pre-trained encoder of another method.
+
+    Attributes:
+        view: the modality that the part encodes.
+        preset: a preset that has this view.
+        theirs: beginning of the names of the tensors there.
+        ours: what stands in its place here.
+        sizes: fields of the configuration that decide the shapes, by the name of those there.
+    """
+
+    view: str
+    preset: str
+    theirs: str
+    ours: str
+    sizes: Mapping[str, str]
+
+
 class Method(nn.Module, ABC):
     """Encoders, fusion and self-supervised objectives of one paper.
 
@@ -71,6 +91,8 @@ class Method(nn.Module, ABC):
         modalities: what `encode` reads.
         predicts: what only `objectives` read.
         embedding_dim: width of the embedding.
+        borrows: the parts of itself that it can start from a pre-trained encoder of another
+            method, by that method's name.
     """
 
     name: ClassVar[str]
@@ -78,6 +100,7 @@ class Method(nn.Module, ABC):
     spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()
+    borrows: ClassVar[Mapping[str, "Borrowed"]] = MappingProxyType({})
     embedding_dim: int
 
     @abstractmethod
@@ -109,7 +132,7 @@ class Method(nn.Module, ABC):
         return {}
 
     def learning_rate_factors(self) -> dict[str, float]:
-        """Factors on the learning rate of a pre-training, by the beginning of parameter names."""
+        """Factors on the learning rate, by the beginning of parameter names."""
         return {}
 
     def objective_heads(self) -> tuple[str, ...]:

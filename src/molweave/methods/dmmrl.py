@@ -6,21 +6,25 @@ docs/methods/dmmrl.md, which also lists where this implementation corrects the r
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
 from torch import nn
 
 from molweave.data.batch import Batch
-from molweave.methods.base import Encoding, Method, Term
+from molweave.methods.base import Borrowed, Encoding, Method, Term
 from molweave.methods.dmmrl_config import DMMRLConfig
+from molweave.methods.moleblend import build_encoder
+from molweave.methods.moleblend_config import MoleBLENDConfig
 from molweave.modalities import descriptors, fingerprint, geometry, graph, sequence
 from molweave.nn.encoders.cmpnn import CMPNN
 from molweave.nn.encoders.geognn import GeoGNN
 from molweave.nn.encoders.perceptron import Perceptron
 from molweave.nn.encoders.recurrent_transformer import RecurrentTransformer
+from molweave.nn.encoders.relations import RelationsEncoder
 from molweave.nn.fusion.gated import Fusion
 from molweave.nn.fusion.variational import Decoder, VariationalHead
 from molweave.nn.objectives.bottleneck import kl_divergence, maximum_mean_discrepancy
@@ -65,12 +69,26 @@ def _vector(inputs: int, config: DMMRLConfig) -> nn.Module:
     return Perceptron(inputs=inputs, width=config.width, dropout=config.encoder_dropout)
 
 
+def _relations(config: DMMRLConfig) -> nn.Module:
+    sizes = MoleBLENDConfig(
+        views="2d",
+        width=config.pair_width,
+        layers=config.pair_layers,
+        heads=config.pair_heads,
+        feed_forward=config.pair_feed_forward,
+        encoder_dropout=0.0,
+        drop_path=0.0,
+    )
+    return RelationsEncoder(build_encoder(sizes), inputs=config.pair_width, width=config.width)
+
+
 ENCODERS: dict[str, Callable[[DMMRLConfig], nn.Module]] = {
     "sequence": _sequence,
     "graph": _graph,
     "geometry": _geometry,
     "descriptors": partial(_vector, descriptors.WIDTH),
     "fingerprint": partial(_vector, fingerprint.WIDTH),
+    "relations": _relations,
 }
 
 
@@ -93,6 +111,22 @@ class DMMRL(Method):
     """
 
     name: ClassVar[str] = "dmmrl"
+    borrows: ClassVar[Mapping[str, Borrowed]] = MappingProxyType(
+        {
+            "moleblend": Borrowed(
+                view="relations",
+                preset="relational",
+                theirs="encoder.",
+                ours="encoders.relations.encoder.",
+                sizes={
+                    "width": "pair_width",
+                    "layers": "pair_layers",
+                    "heads": "pair_heads",
+                    "feed_forward": "pair_feed_forward",
+                },
+            )
+        }
+    )
 
     def __init__(self, config: DMMRLConfig) -> None:
         """Build the network with fresh weights."""
@@ -197,6 +231,10 @@ class DMMRL(Method):
             for name, weight, ramp, term in plan
             if weight > 0
         }
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """The encoder of relations, which may be a pre-trained one, learns at its own rate."""
+        return {self.borrows["moleblend"].ours: self.config.pair_rate}
 
     def _mean_over_modalities(
         self, batch: Batch, term: Callable[[str, Bool[Tensor, " B"]], Tensor]

@@ -15,7 +15,7 @@ from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 
-DMMRL_MODALITIES = ("sequence", "graph", "geometry", "descriptors", "fingerprint")
+DMMRL_MODALITIES = (*("sequence", "graph", "geometry", "descriptors", "fingerprint", "relations"),)
 """The views that DMMRL has an encoder for; the paper uses the first three."""
 
 _COUNTS = (
@@ -25,14 +25,18 @@ _COUNTS = (
     "feed_forward",
     "rounds",
     "geometry_layers",
+    "pair_layers",
+    "pair_heads",
+    "pair_feed_forward",
 )
-_SIZES = ("width", "hidden", "shared", "private")
+_SIZES = ("width", "pair_width", "hidden", "shared", "private")
 TERMS = ("kl", "mmd", "align", "orth", "rec")
 """The terms besides the task, each the field of its weight."""
 _OF_VIEW = {
     "sequence": ("recurrent_layers", "attention_layers", "feed_forward"),
     "graph": ("rounds",),
     "geometry": ("geometry_layers",),
+    "relations": ("pair_width", "pair_layers", "pair_heads", "pair_feed_forward", "pair_rate"),
 }
 """Fields that only the encoder of one view reads; `width` has to suit ``heads`` without it, too."""
 
@@ -50,7 +54,12 @@ class DMMRLConfig:
         feed_forward: feed-forward width of the sequence encoder.
         rounds: K, message-passing rounds of the graph encoder.
         geometry_layers: layers of the geometry encoder.
-        encoder_dropout: dropout inside the encoders.
+        pair_width: width of the Transformer of the encoder of relations, see MoleBLEND.
+        pair_layers: its layers.
+        pair_heads: its attention heads.
+        pair_feed_forward: its feed-forward width.
+        pair_rate: factor on its learning rate.
+        encoder_dropout: dropout inside the encoders, but for that of relations.
         hidden: H, hidden width of the variational heads.
         shared: d_s, size of a shared code.
         private: d_p, size of a private code.
@@ -78,6 +87,11 @@ class DMMRLConfig:
     feed_forward: int = 256
     rounds: int = 4
     geometry_layers: int = 8
+    pair_width: int = 256
+    pair_layers: int = 6
+    pair_heads: int = 8
+    pair_feed_forward: int = 512
+    pair_rate: float = 0.3
     encoder_dropout: float = 0.1
     hidden: int = 256
     shared: int = 128
@@ -134,7 +148,12 @@ class DMMRLConfig:
         for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (TERMS, 0)):
             check_fields(self, names, at_least(lowest, "dmmrl"))
         check_fields(self, ("encoder_dropout", "dropout", "modality_dropout"), DROPOUT)
-        check_fields(self, ("temperature", "ramp"), ABOVE_0)
+        check_fields(self, ("temperature", "ramp", "pair_rate"), ABOVE_0)
+        if self.pair_width % self.pair_heads:
+            raise UserError(
+                "pair_width must be a multiple of pair_heads; found pair_width "
+                f"{self.pair_width}, pair_heads {self.pair_heads}"
+            )
         if self.width % 2 or self.width % self.heads:
             raise UserError(
                 f"width must be even and a multiple of heads; found width {self.width}, "
@@ -157,12 +176,14 @@ _SMALL = DMMRLConfig(
 )
 
 _HYBRID = replace(_SMALL, modalities=("sequence", "graph", "geometry", "descriptors"))
+_ROBUST = replace(_HYBRID, encoder_dropout=0.3, dropout=0.5, kl=1.0)
 
 DMMRL_PRESETS: dict[str, DMMRLConfig] = {
     "paper": DMMRLConfig(),
     "small": _SMALL,
     "hybrid": _HYBRID,
-    "robust": replace(_HYBRID, encoder_dropout=0.3, dropout=0.5, kl=1.0),
+    "robust": _ROBUST,
+    "relational": replace(_ROBUST, modalities=("relations", "graph", "descriptors")),
     "flat": replace(
         _SMALL,
         modalities=("graph", "descriptors", "fingerprint"),

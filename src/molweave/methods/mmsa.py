@@ -213,5 +213,7 @@ class MMSA(Method):
         return found
 
     def learning_rate_factors(self) -> dict[str, float]:
-        """The geometry encoder learns at a rate of its own."""
+        """The geometry encoder is pre-trained at a rate of its own."""
+        if self.config.protocol != "pretrain":
+            return {}
         return {"encoders.geometry.": self.config.geometry_rate}

@@ -20,13 +20,10 @@ from molweave.modalities.descriptors import DescriptorsPart
 from molweave.modalities.geometry import GeometryPart
 from molweave.modalities.relations import RelationsPart
 from molweave.nn.encoders.pair_transformer import PairTransformer
-from molweave.nn.fusion.blend import blend, show, unblend
+from molweave.nn.fusion.blend import blend, unblend
 from molweave.nn.pair_bias import DistanceBias, PathBias
-from molweave.nn.pairs import pad_pairs, runs
+from molweave.nn.pairs import pad_pairs
 from molweave.shapes import Bool, Float, Int, Tensor
-
-PAIR_BUDGET = 2**18
-"""Padded pairs that are encoded at once: one large molecule does not make its batch mates large."""
 
 
 def build_encoder(config: MoleBLENDConfig) -> PairTransformer:
@@ -101,12 +98,10 @@ class MoleBLEND(Method):
             return self.blended(batch)
         views = self.config.views
         part, positions, placed = self._parts(batch)
-        graphs = []
-        for run in runs(part.sizes, PAIR_BUDGET):
-            pairs = pad_pairs(part, positions, placed, run)
-            shown = show(pairs.placed, flat=views != "3d", spatial=views != "2d")
-            graphs.append(self.encoder.graph(pairs, shown))
-        return Encoding(torch.cat(graphs), self.modalities, self._weights(batch))
+        graphs = self.encoder.tokens(
+            part, positions, placed, flat=views != "3d", spatial=views != "2d"
+        )
+        return Encoding(graphs, self.modalities, self._weights(batch))
 
     def blended(self, batch: Batch, generator: torch.Generator | None = None) -> BlendedEncoding:
         """Encode a random blend of the relations; validation of a pre-training calls it directly.

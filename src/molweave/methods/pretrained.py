@@ -146,6 +146,20 @@ class PretrainedEncoder:
         method.load_state_dict({**wanted, **found})
         return kept
 
+    def lend_to(self, method: Method) -> None:
+        """Give the weights to the part of a network of another method that starts from them.
+
+        The network has the sizes of this encoder, see `Method.borrows`.
+        """
+        borrowed = method.borrows[self.spec.method]
+        fresh = method.state_dict()
+        lent = {
+            name: self.tensors[borrowed.theirs + name.removeprefix(borrowed.ours)]
+            for name in fresh
+            if name.startswith(borrowed.ours)
+        }
+        method.load_state_dict({**fresh, **lent})
+
     def _differences(self, method_config: Mapping[str, Any]) -> str:
         """The settings that decide which tensors there are, where they differ."""
         found = self.spec.method_config

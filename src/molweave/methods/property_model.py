@@ -122,6 +122,11 @@ class PropertyModel(Network):
         head = 1 + max(below.values(), default=0)
         return below | {f"head.{name}": head for name, _ in self.head.named_parameters()}
 
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Those of the method, see `Method.learning_rate_factors`."""
+        factors = self.method.learning_rate_factors()
+        return {f"method.{start}": factor for start, factor in factors.items()}
+
     @torch.no_grad()
     def predict(self, batch: Batch) -> Prediction:
         """Probabilities of class 1 and values in the units of the training data."""

@@ -105,6 +105,7 @@ TRAIN_PRESETS: dict[tuple[str, str], TrainConfig] = {
     ("dmmrl", "small"): TrainConfig(epochs=30, batch_size=32),
     ("dmmrl", "hybrid"): TrainConfig(epochs=30, batch_size=32),
     ("dmmrl", "robust"): TrainConfig(epochs=20, batch_size=32, weight_decay=0.05, average=0.99),
+    ("dmmrl", "relational"): TrainConfig(epochs=10, batch_size=32, weight_decay=0.05, average=0.99),
     ("dmmrl", "flat"): TrainConfig(epochs=30, batch_size=32, learning_rate=3e-3),
     ("dmmrl", FINETUNE): TrainConfig(epochs=30, batch_size=32, learning_rate=3e-4, layer_decay=0.5),
     ("dmmrl", PROBE): _PROBE,

@@ -88,7 +88,9 @@ class EnsembleFit:
             train = self.split.train
             weights = positive_weights(self.dataset.labels, train, self.spec.tasks).tolist()
         member = build_member(self.spec, positive_weight=weights)
-        if self.encoder is not None:
+        if self.encoder is not None and self.options.borrowed:
+            self.encoder.lend_to(member.method)
+        elif self.encoder is not None:
             self.encoder.load_into(member.method, self.spec.method_config)
         return member
 

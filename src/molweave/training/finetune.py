@@ -202,9 +202,10 @@ class Trainer:
         self.metric = choose_metric(config, tasks, dataset.labels[split.valid])
         self.fabric = make_fabric(device, config.precision)
         self.model = model.to(self.fabric.device)
-        self.wrapped, self.optimizer = self.fabric.setup(
-            TrainingStep(self.model), make_optimizer(self.model, config, self.model.depths())
+        optimizer = make_optimizer(
+            self.model, config, self.model.depths(), self.model.learning_rate_factors()
         )
+        self.wrapped, self.optimizer = self.fabric.setup(TrainingStep(self.model), optimizer)
         self.average = WeightAverage(self.model, config.average)
         self.state = TrainState(identity=dict(identity or {}))
         self.sizes = dataset.sizes

@@ -13,21 +13,28 @@ from molweave.training.config import TrainConfig
 
 
 def make_optimizer(
-    model: nn.Module, config: TrainConfig, depths: Mapping[str, int] | None = None
+    model: nn.Module,
+    config: TrainConfig,
+    depths: Mapping[str, int] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
     """Adam or AdamW; biases and normalisation weights do not decay.
 
     The ``factor`` of a group, see `make_groups`, is ``layer_decay`` to the power of how many layers
-    it lies below the top.
+    it lies below the top, times that of ``rates``.
 
     Args:
         model: frozen parameters are left out.
         config: the optimisation.
         depths: layer of every parameter by name, see `Method.depths`; None for one layer.
+        rates: factors by beginnings of names, see `Method.learning_rate_factors`.
     """
     layers = depths or {}
     top = max(layers.values(), default=0)
-    factors = {name: config.layer_decay ** (top - depth) for name, depth in layers.items()}
+    factors = {
+        name: config.layer_decay ** (top - depth) * _longest(rates or {}, name)
+        for name, depth in layers.items()
+    }
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     optimizer = kind(
         make_groups(model, config.weight_decay, factors),
@@ -91,14 +98,19 @@ def make_groups(
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        fits = [prefix for prefix in factors if name.startswith(prefix)]
-        factor = factors[max(fits, key=len)] if fits else 1.0
+        factor = _longest(factors, name)
         decay = weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "factor": factor}
         for (factor, decay), parameters in groups.items()
     ]
+
+
+def _longest(factors: Mapping[str, float], name: str) -> float:
+    """The factor of the longest beginning of a name; 1 without one."""
+    fits = [prefix for prefix in factors if name.startswith(prefix)]
+    return factors[max(fits, key=len)] if fits else 1.0
 
 
 class WeightAverage:

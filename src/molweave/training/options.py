@@ -10,6 +10,7 @@ from typing import Any
 
 from molweave.errors import UserError
 from molweave.methods import METHODS, MethodEntry
+from molweave.methods.base import Borrowed
 from molweave.methods.config import refuse_idle, replace_fields
 from molweave.methods.pretrained import (
     EncoderSpec,
@@ -60,7 +61,8 @@ class FitOptions:
         conformers: ``input``, ``generate`` or ``none``, see `Featurizer`.
         workers: worker processes; 0 for one per core.
         pretrained: folder of a pre-trained encoder to start from, or the name of one that ships
-            with the package; it decides method, preset and sizes. None starts afresh.
+            with the package; it decides method, preset and sizes. A method that is named besides
+            may take it for one of its views (`Method.borrows`). None starts afresh.
         freeze: leave that encoder as it is and train the head alone.
     """
 
@@ -99,7 +101,7 @@ class FitOptions:
         refuse_idle(self.changes, self.method_config, self._configure({}), frozen)
         refuse_idle(self.training, training, self._train({}))
         refuse_conformers(self.conformers, self.method_config.modalities)
-        if self.pretrained is None:
+        if self.pretrained is None or self.borrowed:
             refuse_unlearnt(self.method_config, self.entry)
             refuse_head_first(training)
 
@@ -112,6 +114,9 @@ class FitOptions:
                     "Python)"
                 )
             return
+        if self.borrowed:
+            self._check_borrowed(self.borrowed)
+            return
         for name, found in (("method", spec.method), ("preset", spec.preset)):
             asked = getattr(self, name)
             if asked not in ("auto", found):
@@ -119,6 +124,34 @@ class FitOptions:
                     f"the encoder {self.pretrained} is of {name} {found}, found {name} {asked!r}; "
                     f"leave --{name} out, the encoder decides it"
                 )
+
+    def _check_borrowed(self, borrowed: Borrowed) -> None:
+        if self.freeze:
+            raise UserError(
+                f"freeze trains the head alone, and {self.method} has fresh parts besides the "
+                "encoder; leave --freeze or --method out"
+            )
+        if borrowed.view not in self.method_config.modalities:
+            raise UserError(
+                f"{self.method} takes the encoder {self.pretrained} for the view {borrowed.view}, "
+                f"found {', '.join(self.method_config.modalities)}; add it, or take --preset "
+                f"{borrowed.preset}"
+            )
+        for name in borrowed.sizes.values():
+            sized = getattr(self._configure({}), name)
+            if getattr(self.method_config, name) != sized:
+                raise UserError(
+                    f"{name} is {sized} in the encoder {self.pretrained}, which decides it; found "
+                    f"{getattr(self.method_config, name)}; leave it out"
+                )
+
+    @property
+    def borrowed(self) -> Borrowed | None:
+        """The part of the method that starts from the encoder, where that is of another method."""
+        spec = self.encoder_spec
+        if spec is None or self.method not in METHODS:
+            return None
+        return METHODS[self.method].method.borrows.get(spec.method)
 
     @cached_property
     def encoder_spec(self) -> EncoderSpec | None:
@@ -136,13 +169,14 @@ class FitOptions:
         if self.pretrained is None:
             return None
         encoder = read_encoder(find_encoder(self.pretrained))
-        encoder.build(self.changes)
+        if not self.borrowed:
+            encoder.build(self.changes)
         return encoder
 
     @property
     def method_name(self) -> str:
         """The method, with ``auto`` resolved to that of the encoder, or else to DMMRL."""
-        if self.encoder_spec is not None:
+        if self.encoder_spec is not None and not self.borrowed:
             return self.encoder_spec.method
         return "dmmrl" if self.method == "auto" else self.method
 
@@ -171,10 +205,12 @@ class FitOptions:
     @property
     def preset_name(self) -> str:
         """The preset, with ``auto`` resolved as far as that goes without the tasks."""
-        if self.encoder_spec is not None:
+        if self.encoder_spec is not None and not self.borrowed:
             return self.encoder_spec.preset
         if self.preset != "auto":
             return self.preset
+        if self.borrowed:
+            return self.borrowed.preset
         return "hybrid" if self.method == "auto" else "small"
 
     @property
@@ -195,10 +231,14 @@ class FitOptions:
         return self._configure(self.changes)
 
     def _configure(self, changes: Mapping[str, object]) -> Any:
-        if self.encoder_spec is not None:
-            return self.encoder_spec.configure(changes)
+        spec, sizes = self.encoder_spec, {}
+        if spec is not None and not self.borrowed:
+            return spec.configure(changes)
+        if spec is not None and self.borrowed:
+            named = self.borrowed.sizes.items()
+            sizes = {ours: spec.method_config[theirs] for theirs, ours in named}
         preset = self.entry.presets[self.preset_name]
-        return replace_fields(preset, changes, where=self.method_name)
+        return replace_fields(preset, {**sizes, **changes}, where=self.method_name)
 
     @property
     def train_config(self) -> TrainConfig:
@@ -207,7 +247,7 @@ class FitOptions:
 
     def _train(self, changes: Mapping[str, object]) -> TrainConfig:
         name = self.preset_name
-        if self.pretrained is not None:
+        if self.pretrained is not None and not self.borrowed:
             name = PROBE if self.freeze else FINETUNE
         base = TRAIN_PRESETS[(self.method_name, name)]
         return replace_fields(base, changes, where="training")
@@ -235,7 +275,8 @@ class FitOptions:
         if self.pretrained is not None:
             words += ["--from", Path(self.pretrained).name, *(["--freeze"] if self.freeze else [])]
         names = ("split", "ensemble", "seed", "standardize", "conformers")
-        for name in names if self.pretrained is not None else ("method", "preset", *names):
+        decided = self.pretrained is not None and not self.borrowed
+        for name in names if decided else ("method", "preset", *names):
             value = getattr(self, name)
             if value != getattr(default, name):
                 words += _split_flags(value) if name == "split" else [f"--{name}", str(value)]

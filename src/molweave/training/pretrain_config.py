@@ -71,6 +71,7 @@ PRETRAIN_PRESETS: dict[tuple[str, str], PretrainConfig] = {
     ("dmmrl", "small"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "hybrid"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "robust"): PretrainConfig(learning_rate=1e-3),
+    ("dmmrl", "relational"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "flat"): PretrainConfig(learning_rate=1e-3),
     ("dmmrl", "paper"): PretrainConfig(epochs=20, learning_rate=1e-3),
     ("mmsa", "small"): PretrainConfig(batch_size=128, learning_rate=1e-3, weight_decay=0.0),

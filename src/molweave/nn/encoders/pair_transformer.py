@@ -6,15 +6,17 @@ from typing import cast
 import torch
 from torch import nn
 
-from molweave.nn.fusion.blend import Shown
+from molweave.nn.fusion.blend import Shown, show
 from molweave.nn.layers import CategoricalEmbedding
 from molweave.nn.pair_bias import DistanceBias, PathBias
-from molweave.nn.pairs import Pairs
+from molweave.nn.pairs import Pairs, RelationsInput, pad_pairs, runs
 from molweave.nn.transformer import TransformerLayer
 from molweave.shapes import Bool, Float, Tensor
 
 DEGREES = 9
 """Classes of the number of bonds to heavy atoms; 8 and more are one."""
+PAIR_BUDGET = 2**18
+"""Padded pairs that are encoded at once: one large molecule does not make its batch mates large."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,30 @@ class PairTransformer(nn.Module):
             states = layer(states, with_token)
         out: Tensor = self.norm(cast(TransformerLayer, last).first(states, with_token))
         return out[:, 0]
+
+    def tokens(
+        self,
+        part: RelationsInput,
+        positions: Float[Tensor, "A 3"],
+        placed: Bool[Tensor, " N"],
+        *,
+        flat: bool,
+        spatial: bool,
+    ) -> Float[Tensor, "N D"]:
+        """The graph token of every molecule, nothing blended.
+
+        Args:
+            part: the relations.
+            positions: of all atoms, in angstrom; 0 for molecules without a conformer.
+            placed: which molecules have a conformer.
+            flat: read the 2D relations of all; else of molecules without a conformer only.
+            spatial: read the 3D relations of molecules that have a conformer.
+        """
+        graphs = []
+        for run in runs(part.sizes, PAIR_BUDGET):
+            pairs = pad_pairs(part, positions, placed, run)
+            graphs.append(self.graph(pairs, show(pairs.placed, flat=flat, spatial=spatial)))
+        return torch.cat(graphs)
 
     def _inputs(
         self, pairs: Pairs, shown: Shown
