@@ -168,13 +168,15 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
 
     from molweave.data.dataset import Dataset, Featurizer, make_modalities
     from molweave.methods.apply import apply_members
+    from molweave.methods.pretrained import find_encoder, read_encoder
     from molweave.training.options import FitOptions
     from molweave.training.pipeline import fit_table
 
     torch.set_num_threads(job.threads)
+    decides = job.pretrained and read_encoder(find_encoder(job.pretrained)).spec.method == job.model
     options = FitOptions(
         method=job.model,
-        preset="auto" if job.pretrained else job.preset,
+        preset="auto" if decides else job.preset,
         pretrained=job.pretrained or None,
         freeze=job.freeze,
         modalities=job.modalities or None,

@@ -357,6 +357,7 @@ def test_the_geometry_encoder_learns_more_slowly():
     groups = make_groups(network, 0.0, network.learning_rate_factors())
     slow = {id(p) for group in groups if group["factor"] == 0.25 for p in group["params"]}
     assert slow == {id(p) for p in network.encoders["geometry"].parameters()}
+    assert build(protocol="fused").learning_rate_factors() == {}
 
 
 def test_objectives_can_accompany_a_task():

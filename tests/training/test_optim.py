@@ -158,6 +158,16 @@ def test_statistics_are_averaged_and_stored_codes_are_copied():
     assert average.weights["norm.running_mean"].tolist() == pytest.approx([second] * 2)
 
 
+def test_parts_with_a_rate_of_their_own():
+    layers = nn.Sequential(linear(), linear())
+    depths = {name: int(name[0]) for name, _ in layers.named_parameters()}
+    config = TrainConfig(layer_decay=0.5, learning_rate=1.0)
+    optimizer = make_optimizer(layers, config, depths, {"0.": 0.5})
+    factor = {id(p): group["factor"] for group in optimizer.param_groups for p in group["params"]}
+    assert {factor[id(p)] for p in layers[0].parameters()} == {0.25}
+    assert {factor[id(p)] for p in layers[1].parameters()} == {1.0}
+
+
 @pytest.mark.parametrize(
     ("precision", "fused"), [("auto", True), ("32-true", True), ("16-mixed", None)]
 )

@@ -27,7 +27,7 @@ Method = Annotated[
     option(
         "--method",
         MODEL,
-        "auto (dmmrl, or with few labels --from moleblend-small), dmmrl, mmsa or moleblend.",
+        "auto (dmmrl; for few labels the encoder moleblend-small), dmmrl, mmsa or moleblend.",
         "NAME",
         "auto",
     ),
@@ -38,7 +38,7 @@ Preset = Annotated[
         "--preset",
         MODEL,
         "auto, small, paper; moleblend: base; dmmrl: hybrid, robust (with descriptors), flat (with "
-        "fingerprint, no conformers).",
+        "fingerprint, no conformers), relational (from the encoder moleblend-small).",
         "NAME",
         "auto",
     ),
@@ -49,7 +49,7 @@ From = Annotated[
         "--from",
         MODEL,
         "Start from a pre-trained encoder: a folder, or the name of one that ships. It decides "
-        "method and preset.",
+        "method and preset; the method dmmrl, where named, takes one of moleblend for a view.",
         "ENCODER",
     ),
 ]

@@ -20,7 +20,7 @@ Preset = Annotated[
     option(
         "--preset",
         MODEL,
-        "Sizes: small, paper; moleblend: base; dmmrl: hybrid, robust, flat.",
+        "Sizes: small, paper; moleblend: base; dmmrl: hybrid, robust, flat, relational.",
         "NAME",
         "small",
     ),
