@@ -72,7 +72,7 @@ def test_info_of_an_encoder(cli, encoder):
     [
         ("fit T -t alcohol -o m --from nope", "nope is neither a folder nor an encoder that ships"),
         ("fit T -t alcohol -o m --from M", "is a fitted model, not a pre-trained encoder"),
-        ("fit T -t alcohol -o m --from tiny --method dmmrl", "leave --method out"),
+        ("fit T -t alcohol -o m --from tiny --method mmsa", "leave --method out"),
         ("fit T -t alcohol -o m --from tiny --set width=32", "pre-trained with width=16, not"),
         ("fit T -t alcohol -o m --freeze", "freeze needs a pre-trained encoder"),
         ("predict tiny T -o o.csv", "tiny is a pre-trained encoder, not a fitted model"),

@@ -39,7 +39,7 @@ VIEWS = {
     "comenet": "geometry",
 }
 """The encoders, by the modality that they read; those of DMMRL have the name of theirs."""
-WITHOUT_DROPOUT = {"resnet", "comenet"}
+WITHOUT_DROPOUT = {"resnet", "comenet", "relations"}
 WITH_BATCH_STATISTICS = {"resnet", "gin"}
 WITHOUT_NUMBERS = {"sequence", "resnet"}
 """Those whose part holds whole numbers only."""

@@ -28,10 +28,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "feed_forward": 16,
         "rounds": 2,
         "geometry_layers": 2,
-        "pair_width": 16,
-        "pair_layers": 2,
-        "pair_heads": 2,
-        "pair_feed_forward": 16,
         "hidden": 16,
         "shared": 8,
         "private": 8,
@@ -53,6 +49,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "moleblend": {"width": 16, "layers": 2, "heads": 2, "feed_forward": 16},
 }
 """What makes a preset of a method small enough for a test."""
+_PAIR_SIZES = {"pair_width": 16, "pair_layers": 2, "pair_heads": 2, "pair_feed_forward": 16}
+"""The same for the view of DMMRL that its presets are without, but for ``relational``."""
 
 DRUGLIKE = (
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -125,7 +123,8 @@ def labels(count: int, *, seed: int = 0) -> np.ndarray:
 
 def tiny_config(method: str = "dmmrl", preset: str = "paper", **changes: Any) -> Any:
     """A preset of a method, made small."""
-    return replace(METHODS[method].presets[preset], **{**SIZES[method], **changes})
+    sizes = SIZES[method] | (_PAIR_SIZES if method == "dmmrl" else {})
+    return replace(METHODS[method].presets[preset], **{**sizes, **changes})
 
 
 def tiny_model(config: Any = None, *, method: str = "dmmrl", seed: int = 0) -> PropertyModel:

@@ -299,7 +299,7 @@ def test_a_resume_from_other_weights_is_refused(encoder, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "dmmrl"}, "is of method moleblend, found method 'dmmrl'; leave --method out"),
+        ({"method": "mmsa"}, "is of method moleblend, found method 'mmsa'; leave --method out"),
         ({"preset": "base"}, "is of preset small, found preset 'base'; leave --preset out"),
         ({"method_options": {"veiws": "3d"}}, "did you mean 'views'"),
         ({"modalities": ("graph",)}, "does not choose among modalities; found graph"),
