@@ -52,7 +52,8 @@ METHODS: dict[str, MethodEntry] = {
         "DMMRL: Disentangled Multi-Modal Representation Learning via Variational Autoencoders for "
         "Molecular Property Prediction. arXiv, 2026.",
         unfrozen=(
-            *("encoder_dropout", "modality_dropout", "orthogonality", "temperature", "ramp"),
+            *("encoder_dropout", "pair_rate", "modality_dropout", "orthogonality"),
+            *("temperature", "ramp"),
             *DMMRL_TERMS,
         ),
     ),

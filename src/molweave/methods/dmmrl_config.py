@@ -15,7 +15,14 @@ from molweave.nn.fusion.gated import FUSIONS
 from molweave.nn.heads import HEADS
 from molweave.nn.objectives.orthogonality import ORTHOGONALITY
 
-DMMRL_MODALITIES = (*("sequence", "graph", "geometry", "descriptors", "fingerprint", "relations"),)
+DMMRL_MODALITIES = (
+    "sequence",
+    "graph",
+    "geometry",
+    "descriptors",
+    "fingerprint",
+    "relations",
+)
 """The views that DMMRL has an encoder for; the paper uses the first three."""
 
 _COUNTS = (
