@@ -168,15 +168,18 @@ def _run_network(job: Job, known: BenchmarkSet, path: Path, split_file: Path) ->
 
     from molweave.data.dataset import Dataset, Featurizer, make_modalities
     from molweave.methods.apply import apply_members
-    from molweave.methods.pretrained import find_encoder, read_encoder
+    from molweave.methods.pretrained import EncoderSpec, find_encoder
+    from molweave.methods.spec import read_spec
     from molweave.training.options import FitOptions
     from molweave.training.pipeline import fit_table
 
     torch.set_num_threads(job.threads)
-    decides = job.pretrained and read_encoder(find_encoder(job.pretrained)).spec.method == job.model
+    preset = job.preset
+    if job.pretrained and read_spec(find_encoder(job.pretrained), EncoderSpec).method == job.model:
+        preset = "auto"  # the encoder decides it
     options = FitOptions(
         method=job.model,
-        preset="auto" if decides else job.preset,
+        preset=preset,
         pretrained=job.pretrained or None,
         freeze=job.freeze,
         modalities=job.modalities or None,

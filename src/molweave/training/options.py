@@ -101,7 +101,7 @@ class FitOptions:
         refuse_idle(self.changes, self.method_config, self._configure({}), frozen)
         refuse_idle(self.training, training, self._train({}))
         refuse_conformers(self.conformers, self.method_config.modalities)
-        if self.pretrained is None or self.borrowed:
+        if self.deciding is None:
             refuse_unlearnt(self.method_config, self.entry)
             refuse_head_first(training)
 
@@ -137,12 +137,12 @@ class FitOptions:
                 f"found {', '.join(self.method_config.modalities)}; add it, or take --preset "
                 f"{borrowed.preset}"
             )
-        for name in borrowed.sizes.values():
-            sized = getattr(self._configure({}), name)
-            if getattr(self.method_config, name) != sized:
+        for name, size in self._borrowed_sizes.items():
+            found = getattr(self.method_config, name)
+            if found != size:
                 raise UserError(
-                    f"{name} is {sized} in the encoder {self.pretrained}, which decides it; found "
-                    f"{getattr(self.method_config, name)}; leave it out"
+                    f"{name} is {size} in the encoder {self.pretrained}, which decides it; found "
+                    f"{found}; leave it out"
                 )
 
     @property
@@ -152,6 +152,19 @@ class FitOptions:
         if spec is None or self.method not in METHODS:
             return None
         return METHODS[self.method].method.borrows.get(spec.method)
+
+    @property
+    def deciding(self) -> EncoderSpec | None:
+        """The specification of the encoder where that decides method, preset and sizes."""
+        return None if self.borrowed else self.encoder_spec
+
+    @property
+    def _borrowed_sizes(self) -> dict[str, object]:
+        """Fields of the method's configuration that follow from a borrowed encoder."""
+        spec, borrowed = self.encoder_spec, self.borrowed
+        if spec is None or borrowed is None:
+            return {}
+        return {ours: spec.method_config[theirs] for theirs, ours in borrowed.sizes.items()}
 
     @cached_property
     def encoder_spec(self) -> EncoderSpec | None:
@@ -169,15 +182,15 @@ class FitOptions:
         if self.pretrained is None:
             return None
         encoder = read_encoder(find_encoder(self.pretrained))
-        if not self.borrowed:
+        if self.deciding is not None:
             encoder.build(self.changes)
         return encoder
 
     @property
     def method_name(self) -> str:
         """The method, with ``auto`` resolved to that of the encoder, or else to DMMRL."""
-        if self.encoder_spec is not None and not self.borrowed:
-            return self.encoder_spec.method
+        if self.deciding is not None:
+            return self.deciding.method
         return "dmmrl" if self.method == "auto" else self.method
 
     def resolve(self, kinds: Sequence[str], *, labelled: int, placed: bool) -> "FitOptions":
@@ -205,8 +218,8 @@ class FitOptions:
     @property
     def preset_name(self) -> str:
         """The preset, with ``auto`` resolved as far as that goes without the tasks."""
-        if self.encoder_spec is not None and not self.borrowed:
-            return self.encoder_spec.preset
+        if self.deciding is not None:
+            return self.deciding.preset
         if self.preset != "auto":
             return self.preset
         if self.borrowed:
@@ -231,14 +244,10 @@ class FitOptions:
         return self._configure(self.changes)
 
     def _configure(self, changes: Mapping[str, object]) -> Any:
-        spec, sizes = self.encoder_spec, {}
-        if spec is not None and not self.borrowed:
-            return spec.configure(changes)
-        if spec is not None and self.borrowed:
-            named = self.borrowed.sizes.items()
-            sizes = {ours: spec.method_config[theirs] for theirs, ours in named}
+        if self.deciding is not None:
+            return self.deciding.configure(changes)
         preset = self.entry.presets[self.preset_name]
-        return replace_fields(preset, {**sizes, **changes}, where=self.method_name)
+        return replace_fields(preset, {**self._borrowed_sizes, **changes}, where=self.method_name)
 
     @property
     def train_config(self) -> TrainConfig:
@@ -247,7 +256,7 @@ class FitOptions:
 
     def _train(self, changes: Mapping[str, object]) -> TrainConfig:
         name = self.preset_name
-        if self.pretrained is not None and not self.borrowed:
+        if self.deciding is not None:
             name = PROBE if self.freeze else FINETUNE
         base = TRAIN_PRESETS[(self.method_name, name)]
         return replace_fields(base, changes, where="training")
@@ -275,8 +284,7 @@ class FitOptions:
         if self.pretrained is not None:
             words += ["--from", Path(self.pretrained).name, *(["--freeze"] if self.freeze else [])]
         names = ("split", "ensemble", "seed", "standardize", "conformers")
-        decided = self.pretrained is not None and not self.borrowed
-        for name in names if decided else ("method", "preset", *names):
+        for name in names if self.deciding is not None else ("method", "preset", *names):
             value = getattr(self, name)
             if value != getattr(default, name):
                 words += _split_flags(value) if name == "split" else [f"--{name}", str(value)]

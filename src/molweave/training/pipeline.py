@@ -25,7 +25,6 @@ from molweave.errors import UserError
 from molweave.events import Events
 from molweave.methods.apply import Outputs, apply_members
 from molweave.methods.checkpoint import FittedModel
-from molweave.methods.pretrained import PretrainedEncoder
 from molweave.modalities.base import Missing
 from molweave.training.ensemble import EnsembleFit
 from molweave.training.finetune import Fit, choose_metric, refuse_precision
@@ -103,7 +102,6 @@ def fit_table(
     ready = _prepare(table, data, names, options, split, events)
     options = ready.options
     encoder = encoder or options.read_encoder()
-    _compare_standards(encoder, options.standardize, events)
     spec = make_spec(options, ready.tasks, data, ready.split, ready.dataset, encoder)
     if checkpoint is not None and not resume:
         remove_states(checkpoint, "fit")
@@ -190,7 +188,7 @@ def _score(
 def _resolve(
     options: FitOptions, data: TrainingTable, split: Split, kinds: Sequence[str], events: Events
 ) -> FitOptions:
-    """The options without ``auto``; tells where that is a pre-trained encoder."""
+    """The options without ``auto``; tells what there is to know of a pre-trained encoder."""
     labelled = int(data.labelled[split.train].sum())
     placed = data.coordinates_sha256 is not None
     resolved = options.resolve(kinds, labelled=labelled, placed=placed)
@@ -200,17 +198,13 @@ def _resolve(
             f"{resolved.pretrained} did best on the benchmarks; --method dmmrl --preset "
             f"{fresh_preset(kinds)} starts afresh"
         )
-    return resolved
-
-
-def _compare_standards(encoder: PretrainedEncoder | None, name: str, events: Events) -> None:
-    """Tell where the encoder knows molecules that were standardised in another way."""
-    version = Standardizer(name).version
-    if encoder is not None and encoder.spec.standardizer != version:
+    spec, version = resolved.encoder_spec, Standardizer(options.standardize).version
+    if spec is not None and spec.standardizer != version:
         events.message(
-            f"the encoder was pre-trained on molecules standardised by {encoder.spec.standardizer},"
+            f"the encoder was pre-trained on molecules standardised by {spec.standardizer},"
             f" these are by {version}; --standardize chooses"
         )
+    return resolved
 
 
 def _check_checkpoint(checkpoint: Path, *, resume: bool, overwrite: bool, events: Events) -> None:
