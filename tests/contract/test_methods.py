@@ -63,6 +63,7 @@ CASES = [
     Case("dmmrl", "paper", {"fusion": "concat", "modalities": ("geometry", "graph")}),
     Case("dmmrl", "paper", {"orthogonality": "cosine", "modalities": ("sequence", "graph")}),
     *(Case("dmmrl", "small", {"modalities": (name,)}) for name in ALL),
+    Case("dmmrl", "small", {"fourier": 8, "modalities": ("graph", "descriptors")}),
     Case("mmsa", "small", {"protocol": "pretrain"}),
     Case("mmsa", "small", {"protocol": "fused"}),
     Case("mmsa", "small", {"protocol": "fused", "read_memory": True, "hypergraph": "knn"}),

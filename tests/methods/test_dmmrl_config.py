@@ -32,6 +32,7 @@ def test_the_paper_preset_is_the_paper() -> None:
         ({"width": 0}, "width"),
         ({"heads": 0}, "heads"),
         ({"rounds": 0}, "rounds"),
+        ({"fourier": -1}, "fourier"),
         ({"recurrent_layers": -1}, "recurrent_layers"),
         ({"shared": 1}, "shared"),
         ({"dropout": 1.0}, "dropout"),

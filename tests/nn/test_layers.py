@@ -6,6 +6,7 @@ import torch
 from molweave.nn.heads import PropertyHead
 from molweave.nn.layers import (
     CategoricalEmbedding,
+    FourierFeatures,
     RadialBasis,
     mlp,
     segment_max,
@@ -103,3 +104,19 @@ def test_a_linear_property_head_is_one_layer() -> None:
     x = torch.randn(4, 6)
     torch.testing.assert_close(head.eval()(x), x @ only.weight.T + only.bias)
     assert not torch.equal(head.train()(x), head(x))
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_fourier_features_start_as_those_of_a_gaussian_kernel(gamma: float) -> None:
+    torch.manual_seed(0)
+    features = FourierFeatures(7, 200_000, gamma=gamma)
+    x = torch.randn(5, 7)
+    found = features(x) @ features(x).T
+    kernel = torch.exp(-gamma * torch.cdist(x, x) ** 2 / 7)
+    torch.testing.assert_close(found / 200_000 * 16, kernel, atol=0.01, rtol=0)
+
+
+def test_fourier_features_learn() -> None:
+    features = FourierFeatures(7, 16)
+    features(torch.randn(5, 7)).sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in features.parameters())

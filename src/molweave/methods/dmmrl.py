@@ -7,7 +7,6 @@ docs/methods/dmmrl.md, which also lists where this implementation corrects the r
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -65,8 +64,18 @@ def _geometry(config: DMMRLConfig) -> nn.Module:
     )
 
 
-def _vector(inputs: int, config: DMMRLConfig) -> nn.Module:
-    return Perceptron(inputs=inputs, width=config.width, dropout=config.encoder_dropout)
+def _descriptors(config: DMMRLConfig) -> nn.Module:
+    return Perceptron(
+        inputs=descriptors.WIDTH,
+        width=config.width,
+        dropout=config.encoder_dropout,
+        smooth=descriptors.PHYSICAL,
+        fourier=config.fourier,
+    )
+
+
+def _fingerprint(config: DMMRLConfig) -> nn.Module:
+    return Perceptron(inputs=fingerprint.WIDTH, width=config.width, dropout=config.encoder_dropout)
 
 
 def _relations(config: DMMRLConfig) -> nn.Module:
@@ -86,8 +95,8 @@ ENCODERS: dict[str, Callable[[DMMRLConfig], nn.Module]] = {
     "sequence": _sequence,
     "graph": _graph,
     "geometry": _geometry,
-    "descriptors": partial(_vector, descriptors.WIDTH),
-    "fingerprint": partial(_vector, fingerprint.WIDTH),
+    "descriptors": _descriptors,
+    "fingerprint": _fingerprint,
     "relations": _relations,
 }
 

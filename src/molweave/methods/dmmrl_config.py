@@ -43,6 +43,7 @@ _OF_VIEW = {
     "sequence": ("recurrent_layers", "attention_layers", "feed_forward"),
     "graph": ("rounds",),
     "geometry": ("geometry_layers",),
+    "descriptors": ("fourier",),
     "relations": ("pair_width", "pair_layers", "pair_heads", "pair_feed_forward", "pair_rate"),
 }
 """Fields that only the encoder of one view reads; `width` has to suit ``heads`` without it, too."""
@@ -61,6 +62,8 @@ class DMMRLConfig:
         feed_forward: feed-forward width of the sequence encoder.
         rounds: K, message-passing rounds of the graph encoder.
         geometry_layers: layers of the geometry encoder.
+        fourier: learnt Fourier features of the physical descriptors, which the encoder of
+            descriptors reads instead of them; 0 for the descriptors themselves.
         pair_width: width of the Transformer of the encoder of relations, see MoleBLEND.
         pair_layers: its layers.
         pair_heads: its attention heads.
@@ -94,6 +97,7 @@ class DMMRLConfig:
     feed_forward: int = 256
     rounds: int = 4
     geometry_layers: int = 8
+    fourier: int = 0
     pair_width: int = 256
     pair_layers: int = 6
     pair_heads: int = 8
@@ -152,7 +156,7 @@ class DMMRLConfig:
         return found
 
     def _check_numbers(self) -> None:
-        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (TERMS, 0)):
+        for names, lowest in ((_COUNTS, 1), (_SIZES, 2), (("fourier", *TERMS), 0)):
             check_fields(self, names, at_least(lowest, "dmmrl"))
         check_fields(self, ("encoder_dropout", "dropout", "modality_dropout"), DROPOUT)
         check_fields(self, ("temperature", "ramp", "pair_rate"), ABOVE_0)

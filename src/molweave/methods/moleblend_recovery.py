@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from molweave.chem import descriptors
 from molweave.chem.descriptors import FINGERPRINT_BITS
 from molweave.methods.base import Encoding, Term
 from molweave.methods.moleblend_config import TERMS, MoleBLENDConfig
 from molweave.modalities import relations
+from molweave.modalities.descriptors import PHYSICAL
 from molweave.nn.encoders.pair_transformer import PairStates
 from molweave.nn.fusion.blend import DISTANCE, EDGE, SPD, Shown
 from molweave.nn.heads import DisplacementHead, DistanceHead, PairHead, StateHead
@@ -19,8 +19,6 @@ from molweave.nn.objectives.structure import bit_loss, feature_loss, value_loss
 from molweave.nn.pairs import Pairs
 from molweave.shapes import Bool, Float, Int, Tensor
 
-PHYSICAL = len(descriptors.NAMES)
-"""How many of the values of the descriptors modality are physical descriptors, its first ones."""
 _OF_TOKEN = ("descriptors", "fingerprint")
 SPD_TARGETS = 11
 """Classes of the distance to recover: 1 to 10 bonds, and longer."""

@@ -15,6 +15,8 @@ from molweave.shapes import Float, Tensor
 
 WIDTH = descriptors.WIDTH
 """Length of the vector of a molecule."""
+PHYSICAL = len(descriptors.NAMES)
+"""How many of its values are physical descriptors, its first ones."""
 
 
 @dataclass(frozen=True)

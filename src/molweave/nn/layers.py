@@ -1,4 +1,4 @@
-"""Small blocks that every encoder uses: segment reductions, radial bases, multilayer perceptron."""
+"""Small blocks that every encoder uses: segment reductions, bases, multilayer perceptron."""
 
 import itertools
 import math
@@ -60,6 +60,25 @@ class RadialBasis(nn.Module):
     def forward(self, x: Float[Tensor, " n"]) -> Float[Tensor, "n k"]:
         """Expand every number into its basis values."""
         return torch.exp(-self.gamma * (x[:, None] - self.centres) ** 2)
+
+
+class FourierFeatures(nn.Linear):
+    r"""cos(Wx + b), learnt from random features of a Gaussian kernel.
+
+    As it starts, with :math:`W \sim N(0, 2\gamma / F)` and :math:`b \sim U(0, 2\pi)`, the inner
+    product of two molecules is in proportion to :math:`\exp(-\gamma |x - x'|^2 / F)` (Rahimi and
+    Recht, NeurIPS 2007).
+    """
+
+    def __init__(self, inputs: int, features: int, *, gamma: float = 2.0) -> None:
+        """F = ``inputs`` numbers of the order of one to ``features``."""
+        super().__init__(inputs, features)
+        nn.init.normal_(self.weight, std=math.sqrt(2 * gamma / inputs))
+        nn.init.uniform_(self.bias, 0.0, 2 * math.pi)
+
+    def forward(self, x: Float[Tensor, "n F"]) -> Float[Tensor, "n k"]:
+        """The features, of mean square 1/16."""
+        return torch.cos(super().forward(x)) / math.sqrt(8)
 
 
 class CategoricalEmbedding(nn.Module):

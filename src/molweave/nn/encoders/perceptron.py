@@ -2,9 +2,10 @@
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
-from molweave.nn.layers import mlp
+from molweave.nn.layers import FourierFeatures, mlp
 from molweave.shapes import Float, Tensor
 
 
@@ -20,14 +21,32 @@ class VectorInput(Protocol):
 class Perceptron(nn.Module):
     """Two linear layers with ReLU, dropout on input and hidden units, layer normalisation."""
 
-    def __init__(self, *, inputs: int, width: int, dropout: float) -> None:
-        """Map ``inputs`` numbers to ``width``."""
+    def __init__(
+        self, *, inputs: int, width: int, dropout: float, smooth: int = 0, fourier: int = 0
+    ) -> None:
+        """Map ``inputs`` numbers to ``width``.
+
+        Args:
+            inputs: F, the length of the vector.
+            width: D, that of the output.
+            dropout: on input and hidden units.
+            smooth: how many of the numbers, the first, are continuous.
+            fourier: of how many Fourier features of these the layers read instead of them; 0 to
+                read the numbers themselves.
+        """
         super().__init__()
+        self.smooth = smooth if fourier else 0
+        self.waves = FourierFeatures(smooth, fourier) if fourier else None
         self.dropout = nn.Dropout(dropout)
-        self.network = mlp((inputs, 2 * width, width), dropout=dropout)
+        read = inputs - self.smooth + fourier
+        self.network = mlp((read, 2 * width, width), dropout=dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, part: VectorInput) -> Float[Tensor, "N D"]:
         """One vector per molecule."""
-        out: Tensor = self.norm(self.network(self.dropout(part.values)))
+        values = part.values
+        if self.waves is not None:
+            waves = self.waves(values[:, : self.smooth])
+            values = torch.cat([waves, values[:, self.smooth :]], dim=1)
+        out: Tensor = self.norm(self.network(self.dropout(values)))
         return out
