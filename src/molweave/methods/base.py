@@ -100,7 +100,7 @@ class Method(nn.Module, ABC):
     spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()
-    borrows: ClassVar[Mapping[str, "Borrowed"]] = MappingProxyType({})
+    borrows: ClassVar[Mapping[str, Borrowed]] = MappingProxyType({})
     embedding_dim: int
 
     @abstractmethod

@@ -35,10 +35,9 @@ class Perceptron(nn.Module):
                 read the numbers themselves.
         """
         super().__init__()
-        self.smooth = smooth if fourier else 0
         self.waves = FourierFeatures(smooth, fourier) if fourier else None
         self.dropout = nn.Dropout(dropout)
-        read = inputs - self.smooth + fourier
+        read = inputs - smooth + fourier if fourier else inputs
         self.network = mlp((read, 2 * width, width), dropout=dropout)
         self.norm = nn.LayerNorm(width)
 
@@ -46,7 +45,7 @@ class Perceptron(nn.Module):
         """One vector per molecule."""
         values = part.values
         if self.waves is not None:
-            waves = self.waves(values[:, : self.smooth])
-            values = torch.cat([waves, values[:, self.smooth :]], dim=1)
+            smooth = self.waves.in_features
+            values = torch.cat([self.waves(values[:, :smooth]), values[:, smooth:]], dim=1)
         out: Tensor = self.norm(self.network(self.dropout(values)))
         return out
