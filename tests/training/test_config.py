@@ -159,8 +159,8 @@ def test_changes_go_on_top_of_the_preset():
 
 
 def test_a_fit_in_words():
-    many = FitOptions().resolve(["classification"], labelled=5000, placed=False)
-    assert many.describe() == "dmmrl, preset robust"
+    classes = FitOptions(method="dmmrl", preset="robust")
+    assert classes.describe() == "dmmrl, preset robust"
     assert FitOptions(method="mmsa").describe() == "mmsa, preset small"
     encoder = FitOptions(pretrained="moleblend-small")
     assert encoder.describe() == "moleblend, preset small, from moleblend-small"
@@ -169,22 +169,45 @@ def test_a_fit_in_words():
 
 
 @pytest.mark.parametrize(
-    ("kinds", "labelled", "expected"),
+    ("kinds", "labelled", "epochs"),
     [
-        (["classification"], 199, "moleblend, preset small, from moleblend-small"),
-        (["classification"], 200, "dmmrl, preset robust"),
-        (["classification"] * 3, 200, "dmmrl, preset hybrid"),
-        (["regression"] * 2, 999, "moleblend, preset small, from moleblend-small"),
-        (["regression"], 1000, "dmmrl, preset hybrid"),
-        (["regression", "classification"], 199, "moleblend, preset small, from moleblend-small"),
-        (["regression", "classification"], 200, "dmmrl, preset hybrid"),
+        (["regression"] * 2, 999, 40),
+        (["regression", "classification"], 999, 40),
+        (["classification"], 999, 40),
+        (["classification"] * 3, 1000, 10),
+        (["classification"], 4999, 10),
+        (["classification"], 5000, 5),
     ],
 )
-def test_few_labels_start_from_the_encoder_that_ships(kinds, labelled, expected):
+def test_classes_and_few_numbers_start_from_the_encoder_that_ships(kinds, labelled, epochs):
     found = FitOptions().resolve(kinds, labelled=labelled, placed=False)
-    assert found.describe() == expected
+    assert found.describe() == "moleblend, preset small, from moleblend-small"
+    assert found.train_config.epochs == epochs
     assert found.resolve(kinds, labelled=labelled, placed=False) == found
-    assert f"--from {found.pretrained}" in found.command("d", ["y"]) or not found.pretrained
+    named = f" --train epochs={epochs}" if epochs != 40 else ""
+    command = f"molweave fit d --target y --from moleblend-small{named} --out model"
+    assert found.command("d", ["y"]) == command
+
+
+@pytest.mark.parametrize("kinds", [["regression"], ["regression", "classification"]])
+def test_many_numbers_start_afresh(kinds):
+    found = FitOptions().resolve(kinds, labelled=1000, placed=False)
+    assert found.describe() == "dmmrl, preset hybrid"
+    assert found.command("d", ["y"]) == (
+        "molweave fit d --target y --method dmmrl --preset hybrid --out model"
+    )
+
+
+def test_who_chooses_the_number_of_epochs_gets_it():
+    options = FitOptions(training={"epochs": 3})
+    found = options.resolve(["classification"], labelled=2000, placed=False)
+    assert (found.pretrained, found.train_config.epochs) == ("moleblend-small", 3)
+
+
+def test_own_structures_of_classes_are_read():
+    own = FitOptions()
+    assert own.resolve(["classification"], labelled=2000, placed=True).preset == "robust"
+    assert own.resolve(["classification"] * 3, labelled=2000, placed=True).preset == "hybrid"
 
 
 @pytest.mark.parametrize(

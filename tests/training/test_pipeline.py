@@ -176,8 +176,9 @@ def test_a_small_table_starts_from_the_encoder_that_ships():
     assert (model.info()["method"], model.info()["preset"]) == ("moleblend", "small")
     assert "--from moleblend-small" in model.info()["record"]["command"]
     assert (
-        "24 labelled molecules to train on: with so few, the pre-trained moleblend-small did best "
-        "on the benchmarks; --method dmmrl --preset hybrid starts afresh"
+        "24 labelled molecules to train on: on such tables the pre-trained moleblend-small did "
+        "best on the benchmarks, so it is fine-tuned, for 1 epoch; --method dmmrl --preset hybrid "
+        "starts afresh"
     ) in told.lines
 
 

@@ -27,7 +27,7 @@ Method = Annotated[
     option(
         "--method",
         MODEL,
-        "auto (dmmrl; for few labels the encoder moleblend-small), dmmrl, mmsa or moleblend.",
+        "auto (the encoder moleblend-small; dmmrl for many numbers), dmmrl, mmsa or moleblend.",
         "NAME",
         "auto",
     ),

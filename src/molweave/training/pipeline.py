@@ -193,10 +193,11 @@ def _resolve(
     placed = data.coordinates_sha256 is not None
     resolved = options.resolve(kinds, labelled=labelled, placed=placed)
     if resolved.pretrained != options.pretrained:
+        epochs = counted(resolved.train_config.epochs, "epoch")
         events.message(
-            f"{counted(labelled, 'labelled molecule')} to train on: with so few, the pre-trained "
-            f"{resolved.pretrained} did best on the benchmarks; --method dmmrl --preset "
-            f"{fresh_preset(kinds)} starts afresh"
+            f"{counted(labelled, 'labelled molecule')} to train on: on such tables the pre-trained "
+            f"{resolved.pretrained} did best on the benchmarks, so it is fine-tuned, for {epochs}; "
+            f"--method dmmrl --preset {fresh_preset(kinds)} starts afresh"
         )
     spec, version = resolved.encoder_spec, Standardizer(options.standardize).version
     if spec is not None and spec.standardizer != version:
