@@ -180,6 +180,15 @@ def test_weights_tell_what_a_prediction_is_made_of(case: Case) -> None:
     torch.testing.assert_close(weights.sum(1), present.any(1).float())
 
 
+def test_weights_differ_only_where_they_are_learnt(case: Case) -> None:
+    model = case.model()
+    weights = outcome(model, make_batch(DRUGLIKE, flat=[0, 3]))["weights"]
+    present = weights > 0
+    share = present / present.sum(1, keepdim=True).clamp(min=1)
+    alike = torch.allclose(weights, share, atol=1e-4)
+    assert model.method.weighs is not alike
+
+
 def test_a_missing_modality_is_a_mask_and_no_data(case: Case) -> None:
     """Nobody has geometry, or mates have it: the molecule without it predicts the same."""
     model = case.model()

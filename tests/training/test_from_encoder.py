@@ -19,6 +19,7 @@ from molweave.training.ensemble import EnsembleFit
 from molweave.training.finetune import Fit, Trainer
 from molweave.training.options import FitOptions
 from molweave.training.pipeline import FitResult, fit_table
+from molweave.training.pretrain_options import PretrainOptions
 
 STILL = {"learning_rate": 1e-12, "weight_decay": 0.0}
 
@@ -45,6 +46,19 @@ def fit(pretrained, *, checkpoint=None, resume=False, events=None, **changes) ->
 def part(result: FitResult, prefix: str) -> dict[str, np.ndarray]:
     found = weights(result.model)
     return {name: value for name, value in found.items() if name.startswith(f"0.{prefix}.")}
+
+
+def test_what_no_objective_trains_starts_afresh_unless_it_would_stay_so(tmp_path):
+    """A gate is learnt from labels alone, so an encoder has none."""
+    views = {"method": "dmmrl", "modalities": ("graph", "sequence")}
+    assert PretrainOptions(method="dmmrl").method_config.fusion == "mean"
+    folder = write_tiny(tmp_path / "e", **views, fusion="mean")
+    found = part(fit(folder, method_options={"fusion": "gated"}), "method")
+    assert "0.method.fusion.gate.0.weight" in found
+    assert "0.method.fusion.gate.0.weight" not in part(fit(folder), "method")
+    for changes in ({"freeze": True}, {"training": {"head_epochs": 2}}):
+        with pytest.raises(UserError, match="pre-trained with fusion=mean, not fusion=gated"):
+            fit(folder, method_options={"fusion": "gated"}, **changes)
 
 
 def test_the_fit_starts_from_the_encoder_and_moves_all_of_it(encoder):

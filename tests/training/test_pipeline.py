@@ -65,6 +65,13 @@ def test_the_command_names_a_smiles_column_that_is_not_found_by_itself():
     assert "--smiles-column" not in fit().info()["record"]["command"]
 
 
+def test_device_and_precision_are_recorded():
+    record = fit(device="cpu", training={"epochs": 1, "precision": "bf16-mixed"}).info()["record"]
+    assert (record["device"], record["precision"]) == ("cpu", "bf16-mixed")
+    assert "--device cpu" in record["command"]
+    assert fit().info()["record"]["precision"] == "32-true"
+
+
 def test_the_number_of_threads_is_recorded():
     threads = torch.get_num_threads()
     try:

@@ -61,6 +61,10 @@ def test_options_that_make_no_sense(change, message):
             {"method": "dmmrl", "modalities": ("graph",), "method_options": {"align": 5}},
             "align does nothing with modalities=graph",
         ),
+        (
+            {"method": "dmmrl", "method_options": {"fusion": "gated"}},
+            "fusion does nothing with pre-training, which has no labels",
+        ),
     ],
 )
 def test_what_would_do_nothing_is_refused(change, message):
@@ -71,8 +75,7 @@ def test_what_would_do_nothing_is_refused(change, message):
 def test_what_one_view_has_a_use_for_is_taken():
     """The contrast with the memory has a temperature, and a fusion of one view is a layer."""
     PretrainOptions(method="mmsa", modalities=("graph",), method_options={"temperature": 0.2})
-    for options in (PretrainOptions, FitOptions):
-        options(method="dmmrl", modalities=("graph",), method_options={"fusion": "concat"})
+    FitOptions(method="dmmrl", modalities=("graph",), method_options={"fusion": "concat"})
 
 
 def test_every_preset_has_a_recipe():

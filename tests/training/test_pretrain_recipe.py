@@ -37,10 +37,11 @@ class Slope(Method):
         self.embedding_dim = 1
         self.slope = torch.nn.Parameter(torch.ones(1, 1))
         self.other = torch.nn.Parameter(torch.ones(1, 1))
+        self.norm = torch.nn.BatchNorm1d(1, affine=False)
         self.progress: list[float] = []
 
     def learning_rate_factors(self):
-        return {"other": 0.25}
+        return {"slope": 0.25}
 
     def encode(self, batch):
         sizes = torch.tensor(batch.parts["relations"].sizes, dtype=torch.float32)[:, None]
@@ -95,7 +96,7 @@ def test_rate_decay_clipping_and_average(shards):
     optimizer = torch.optim.AdamW(groups, weight_decay=RECIPE.weight_decay)
     valid = np.mean([(size / 10) ** 2 for size in range(1, 7)])
     for step, sizes in enumerate(taken):
-        for group, factor in zip(optimizer.param_groups, (1, 0.25), strict=True):
+        for group, factor in zip(optimizer.param_groups, (0.25, 1), strict=True):
             group["lr"] = factor * rate_of(step, len(taken))
         optimizer.zero_grad()
         (sum(slopes) * torch.tensor(sizes / 10, dtype=torch.float32)).square().mean().backward()
@@ -136,7 +137,7 @@ def test_the_pace_counts_the_molecules_that_were_trained_on(shards, monkeypatch)
     taken = [len(sizes) for sizes in sizes_of(shards, recipe)]
     assert counts == pytest.approx([sum(taken[i : i + 2]) for i in range(0, 10, 2)])
     assert max(map(max, sizes_of(shards, recipe))) == 15
-    assert (trainer.feed.drawn, trainer.feed.left_out) == (50, 20)
+    assert (trainer.feed.drawn, trainer.feed.left_out) == (50, 20)  # not those of statistics
 
 
 def test_a_validation_without_any_molecule_ends_the_training_well(shards, monkeypatch):

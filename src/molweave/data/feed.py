@@ -94,9 +94,12 @@ class Feed:
             finally:
                 self._ahead = None
 
-    def steps(self, start: int, end: int) -> Iterator[list[Batch]]:
-        """The micro-batches of the steps ``start`` to ``end`` - 1, counted over all epochs."""
-        jobs = islice(self._plan(start), (end - start) * self.accumulate)
+    def steps(self, start: int, end: int, *, tallied: bool = True) -> Iterator[list[Batch]]:
+        """The micro-batches of the steps ``start`` to ``end`` - 1, counted over all epochs.
+
+        With ``tallied`` their molecules count in ``drawn`` and ``left_out``.
+        """
+        jobs = islice(self._plan(start, tallied=tallied), (end - start) * self.accumulate)
         pending: list[Batch] = []
         for batch in self._batches(jobs):
             pending.append(batch)
@@ -117,7 +120,7 @@ class Feed:
             kept[first : first + batch_size] for first in range(0, len(kept), batch_size)
         )
 
-    def _plan(self, start: int) -> Iterator[list[Sample]]:
+    def _plan(self, start: int, *, tallied: bool) -> Iterator[list[Sample]]:
         """This rank's part of every micro-batch from a step on."""
         epoch, step = divmod(start, self.steps_per_epoch)
         while True:
@@ -130,17 +133,20 @@ class Feed:
                 steps = min(WINDOW, self.steps_per_epoch - number * WINDOW)
                 raw = list(islice(found, steps * self.batch_size))
                 rng = np.random.default_rng([self.seed, epoch, number, 1])
-                pieces = self._cut(raw, steps * self.accumulate, rng)
+                pieces = self._cut(raw, steps * self.accumulate, rng, tallied=tallied)
                 for piece in pieces[done * self.accumulate :]:
                     yield [raw[index] for index in piece[self.rank :: self.ranks]]
                 done = 0
             epoch, step = epoch + 1, 0
 
-    def _cut(self, raw: list[Sample], count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    def _cut(
+        self, raw: list[Sample], count: int, rng: np.random.Generator, *, tallied: bool
+    ) -> list[np.ndarray]:
         sizes = np.array([count_atoms(sample) for sample in raw])
         order = np.flatnonzero(sizes <= self.max_atoms)
-        self.drawn += len(raw)
-        self.left_out += len(raw) - len(order)
+        if tallied:
+            self.drawn += len(raw)
+            self.left_out += len(raw) - len(order)
         if 2 * len(order) < len(raw):
             raise UserError(
                 f"{len(raw) - len(order)} of {len(raw)} molecules in a row have more than "

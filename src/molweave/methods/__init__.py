@@ -32,6 +32,7 @@ class MethodEntry:
         finetuning: from the fields of a pre-trained encoder to those that its use sets.
         learnt: flags that switch on what only pre-training teaches.
         unfrozen: fields that are about the training of the encoder alone.
+        labelled: fields that choose what labels alone teach.
     """
 
     method: type[Method]
@@ -42,6 +43,7 @@ class MethodEntry:
     finetuning: Callable[[Mapping[str, object]], Mapping[str, object]] = _as_it_is
     learnt: tuple[str, ...] = ()
     unfrozen: tuple[str, ...] = ("encoder_dropout",)
+    labelled: tuple[str, ...] = ()
 
 
 METHODS: dict[str, MethodEntry] = {
@@ -51,6 +53,8 @@ METHODS: dict[str, MethodEntry] = {
         dict(DMMRL_PRESETS),
         "DMMRL: Disentangled Multi-Modal Representation Learning via Variational Autoencoders for "
         "Molecular Property Prediction. arXiv, 2026.",
+        pretraining={"fusion": "mean"},
+        labelled=("fusion",),
         unfrozen=(
             *("encoder_dropout", "pair_rate", "modality_dropout", "orthogonality"),
             *("temperature", "ramp"),

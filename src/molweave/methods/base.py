@@ -91,6 +91,7 @@ class Method(nn.Module, ABC):
         modalities: what `encode` reads.
         predicts: what only `objectives` read.
         embedding_dim: width of the embedding.
+        untaught: beginnings of the names of tensors that no objective trains, but labels do.
         borrows: the parts of itself that it can start from a pre-trained encoder of another
             method, by that method's name.
     """
@@ -100,6 +101,7 @@ class Method(nn.Module, ABC):
     spatial_terms: ClassVar[tuple[str, ...]] = ()
     modalities: tuple[str, ...]
     predicts: tuple[str, ...] = ()
+    untaught: ClassVar[tuple[str, ...]] = ()
     borrows: ClassVar[Mapping[str, Borrowed]] = MappingProxyType({})
     embedding_dim: int
 
@@ -126,6 +128,11 @@ class Method(nn.Module, ABC):
         """
         with _drawn_from(generator):
             return Assessment(self.objectives(self.encode(batch), batch, 1.0), {})
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it learns `Encoding.weights`; else all views that are there count alike."""
+        return False
 
     def monitors(self) -> dict[str, float]:
         """Further values for the log of a pre-training, of its last batches in this process."""

@@ -120,6 +120,7 @@ class DMMRL(Method):
     """
 
     name: ClassVar[str] = "dmmrl"
+    untaught: ClassVar[tuple[str, ...]] = ("fusion.",)
     borrows: ClassVar[Mapping[str, Borrowed]] = MappingProxyType(
         {
             "moleblend": Borrowed(
@@ -240,6 +241,11 @@ class DMMRL(Method):
             for name, weight, ramp, term in plan
             if weight > 0
         }
+
+    @property
+    def weighs(self) -> bool:
+        """With the gate, where there is something to choose."""
+        return self.config.fusion == "gated" and len(self.modalities) > 1
 
     def learning_rate_factors(self) -> dict[str, float]:
         """The encoder of relations, which may be a pre-trained one, learns at its own rate."""

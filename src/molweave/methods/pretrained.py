@@ -79,8 +79,12 @@ class PretrainedEncoder:
             digest.update(value.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def build(self, changes: Mapping[str, object]) -> Method:
+    def build(self, changes: Mapping[str, object], *, fresh: tuple[str, ...] = ()) -> Method:
         """A network with these weights, in evaluation mode, see `EncoderSpec.configure`.
+
+        Args:
+            changes: fields of the method's configuration to change.
+            fresh: see `load_into`.
 
         Raises:
             UserError: see `EncoderSpec.configure`, `refuse_idle` and `load_into`; or it reads
@@ -89,7 +93,7 @@ class PretrainedEncoder:
         config = self.spec.configure(changes)
         refuse_idle(changes, config, self.spec.configure({}))
         method = METHODS[self.spec.method].method(config)
-        self.load_into(method, to_plain(config))
+        self.load_into(method, to_plain(config), fresh=fresh)
         unseen = [] if self.spec.placed else spatial(method.modalities)
         if unseen:
             raise UserError(

@@ -44,7 +44,7 @@ class ReportData:
         metric: what chose the epoch: a metric or ``loss``.
         metrics: what `score_parts` returned.
         modality_weights: float (N, V), rows of the test part: the share of each modality; 0 where
-            a molecule lacks it.
+            a molecule lacks it. None where none is learnt.
         modalities: the V names.
         split_summary: lines on the split.
         rejected: reason to number of rows.
@@ -61,7 +61,7 @@ class ReportData:
     chosen: tuple[int, ...]
     metric: str
     metrics: Scores
-    modality_weights: np.ndarray
+    modality_weights: np.ndarray | None
     modalities: tuple[str, ...]
     split_summary: tuple[str, ...]
     rejected: dict[str, int]

@@ -56,6 +56,7 @@ def report_data(result: FitResult) -> ReportData:
         )
         for name, positions in result.split.parts.items()
     )
+    method, test = result.model.members[0].method, result.split.test
     return ReportData(
         title=f"{', '.join(task.name for task in spec.tasks[:3])} from {record['data']['name']}",
         tasks=spec.tasks,
@@ -64,8 +65,8 @@ def report_data(result: FitResult) -> ReportData:
         chosen=tuple(fit.best_epoch for fit in result.fits),
         metric=result.fits[0].metric,
         metrics=result.scores,
-        modality_weights=result.outputs.weights[result.split.test],
-        modalities=result.model.members[0].method.modalities,
+        modality_weights=result.outputs.weights[test] if method.weighs else None,
+        modalities=method.modalities,
         split_summary=(
             f"{result.split.kind}, {record['split']['sha256'][:12]}",
             *result.split.notes,
@@ -82,7 +83,7 @@ def report_data(result: FitResult) -> ReportData:
             **{f"method.{name}": value for name, value in spec.method_config.items()},
             **{f"training.{name}": value for name, value in record["training"].items()},
             "seed": record["seed"],
-            "threads": record["threads"],
+            **{name: record[name] for name in ("threads", "device", "precision")},
             **{f"version.{name}": value for name, value in record["versions"].items()},
         },
         audit=result.audit,

@@ -175,6 +175,8 @@ def _format_all(scores: Mapping[str, float | None], keys: tuple[str, ...]) -> tu
 
 def _weights(data: ReportData) -> tuple[Markup, list[tuple[str, str, str, str]]] | None:
     """A figure, and per modality: name, mean, 5 to 95 %, molecules without it."""
+    if data.modality_weights is None:
+        return None
     weights = data.modality_weights
     weights = weights[np.isfinite(weights).all(axis=1)]
     if not weights.size:

@@ -91,7 +91,8 @@ class EnsembleFit:
         if self.encoder is not None and self.options.borrowed:
             self.encoder.lend_to(member.method)
         elif self.encoder is not None:
-            self.encoder.load_into(member.method, self.spec.method_config)
+            config, fresh = self.spec.method_config, self.options.fresh
+            self.encoder.load_into(member.method, config, fresh=fresh)
         return member
 
     def _fit_head(self, member: PropertyModel, number: int) -> TrainConfig:

@@ -185,8 +185,14 @@ class FitOptions:
             return None
         encoder = read_encoder(find_encoder(self.pretrained))
         if self.deciding is not None:
-            encoder.build(self.changes)
+            encoder.build(self.changes, fresh=self.fresh)
         return encoder
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Beginnings of the names of tensors that need not be in the encoder."""
+        learnt_first = self.freeze or self.train_config.head_epochs
+        return () if learnt_first else self.entry.method.untaught
 
     @property
     def method_name(self) -> str:
@@ -287,7 +293,7 @@ class FitOptions:
         default = FitOptions()
         if self.pretrained is not None:
             words += ["--from", Path(self.pretrained).name, *(["--freeze"] if self.freeze else [])]
-        names = ("split", "ensemble", "seed", "standardize", "conformers")
+        names = ("split", "ensemble", "seed", "device", "standardize", "conformers")
         for name in names if self.deciding is not None else ("method", "preset", *names):
             value = getattr(self, name)
             if value != getattr(default, name):

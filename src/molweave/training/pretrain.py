@@ -131,7 +131,7 @@ class Pretrainer:
         self.wrapped, self.optimizer = fabric.setup(step, optimizer)
         self.average = WeightAverage(self.method, config.average)
         self.state = PretrainState()
-        self._aside = 0.0
+        self._aside = self._rate = 0.0
 
     def run(self, on_record: OnRecord | None = None) -> Pretraining:
         """Train to the end; the method then holds the weights to keep.
@@ -181,8 +181,8 @@ class Pretrainer:
         """One step of the optimiser; random numbers depend on seed, step and rank only."""
         step, config = self.state.step, self.config
         seed_everything(self.seed, step * self.fabric.world_size + self.fabric.global_rank)
-        rate = warmup_cosine(config.learning_rate, step, self.steps, config.warmup)
-        set_rate(self.optimizer, rate)
+        self._rate = warmup_cosine(config.learning_rate, step, self.steps, config.warmup)
+        set_rate(self.optimizer, self._rate)
         self.wrapped.train()
         for number, given in enumerate(batches, start=1):
             batch = given.to(self.fabric.device)
@@ -230,7 +230,7 @@ class Pretrainer:
             "epoch": state.step / self.feed.steps_per_epoch,
             **terms,
             **self.method.monitors(),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self._rate,
             "molecules_per_second": molecules / seconds,
             "seconds": state.seconds,
         }
@@ -331,7 +331,7 @@ class Pretrainer:
     def _sample(self) -> Iterator[Batch]:
         """The molecules of the next steps, to take statistics of."""
         step = self.state.step
-        for batches in self.feed.steps(step, step + _STATISTICS):
+        for batches in self.feed.steps(step, step + _STATISTICS, tallied=False):
             for batch in batches:
                 yield batch.to(self.fabric.device)
 

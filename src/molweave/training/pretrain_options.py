@@ -59,7 +59,8 @@ class PretrainOptions:
         if not 0 <= self.workers <= 4 * (os.cpu_count() or 1):
             raise UserError(f"workers must be between 0 and four per core; found {self.workers}")
         _ = self.train_config
-        refuse_idle(self.changes, self.method_config, self._configure({}))
+        unlabelled = dict.fromkeys(self.entry.labelled, "pre-training, which has no labels")
+        refuse_idle(self.changes, self.method_config, self._configure({}), unlabelled)
 
     @property
     def entry(self) -> MethodEntry:
@@ -92,7 +93,7 @@ class PretrainOptions:
         if self.pretrained is not None:
             words += ["--from", Path(self.pretrained).name]
         default = PretrainOptions(method=self.method)
-        for name in ("preset", "seed"):
+        for name in ("preset", "seed", "device"):
             if getattr(self, name) != getattr(default, name):
                 words += [f"--{name}", str(getattr(self, name))]
         words += setting_words(self.modalities, self.method_options, self.training)

@@ -17,6 +17,7 @@ from molweave.data.targets import Task
 from molweave.methods.checkpoint import ModelSpec
 from molweave.methods.config import to_plain
 from molweave.methods.pretrained import PretrainedEncoder
+from molweave.training.finetune import choose_precision, make_fabric
 from molweave.training.options import FitOptions
 from molweave.training.table import TrainingTable
 from molweave.version import versions
@@ -34,6 +35,8 @@ def make_spec(
     encoder: PretrainedEncoder | None,
 ) -> ModelSpec:
     """The specification of the model, with the record of where it comes from."""
+    fabric = make_fabric(options.device, options.train_config.precision)
+    on_gpu = fabric.device.type == "cuda"
     return ModelSpec(
         method=options.method,
         preset=options.preset,
@@ -71,6 +74,8 @@ def make_spec(
                 data.smiles_column,
             ),
             "threads": torch.get_num_threads(),
+            "device": fabric.device.type,
+            "precision": choose_precision(options.train_config.precision, on_gpu=on_gpu),
             "versions": versions(),
             "date": time.strftime("%Y-%m-%d"),
         },
