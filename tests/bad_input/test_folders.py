@@ -246,8 +246,10 @@ def test_standard_output_that_is_full(model, tmp_path):
             check=False,
         )
     assert done.returncode == 2
-    message = "error: -: cannot be written: No space left on device; nothing was left behind\n"
-    assert done.stderr == message
+    assert done.stderr == (
+        "error: standard output cannot be written: No space left on device; what is there is "
+        "incomplete\n"
+    )
 
 
 def test_a_read_only_place(cli, model, tmp_path, monkeypatch):

@@ -218,6 +218,7 @@ def test_frame():
     assert second.smiles is None
     assert second.problem is None
     assert second.values[0] is None
+    assert {name: str(kind) for name, kind in table.types.items()} == {"y": "int64", "3": "double"}
     with pytest.raises(UserError, match="DataFrame: no SMILES column; found 'y'"):
         table_from_frame(pandas.DataFrame({"y": [1]}))
     with pytest.raises(UserError, match="duplicate column names 'a'"):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from molweave.chem.read import open_table
+from molweave.chem.read import open_table, table_from_frame
 from molweave.chem.write import TableWriter, refuse_same_file
 from molweave.errors import UserError
 
@@ -30,6 +30,20 @@ def write(
     with TableWriter(path, columns, **options) as writer:
         for row in rows:
             writer.write(row)
+
+
+def test_a_number_that_is_missing_at_first_stays_a_number(tmp_path):
+    """The rows of a group decide what a column is, but for that the table tells it."""
+    frame = pandas.DataFrame({"smiles": ["C", "CC"], "y": [np.nan, 1.5], "none": [np.nan, np.nan]})
+    table = table_from_frame(frame)
+    with TableWriter(tmp_path / "a.parquet", table.columns, types=table.types) as writer:
+        for _ in range(20_000):
+            writer.write(["C", None, None])
+        for record in table:
+            writer.write(record.values)
+    found = parquet.read_table(tmp_path / "a.parquet")
+    assert [str(field.type) for field in found.schema] == ["string", "double", "double"]
+    assert found["y"][-1].as_py() == 1.5
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet"])

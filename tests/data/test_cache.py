@@ -212,6 +212,12 @@ def test_a_cache_of_a_later_format_is_refused(cache, path):
         cache.stats()
 
 
+def test_a_home_directory_that_nobody_knows_is_the_users_to_mend(monkeypatch):
+    monkeypatch.setenv("MOLWEAVE_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(UserError, match=r"no such home directory; set MOLWEAVE_CACHE"):
+        ConformerCache()
+
+
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be made .*MOLWEAVE_CACHE"):

@@ -2,6 +2,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import corpora
@@ -329,6 +330,9 @@ def test_a_folder_with_other_files_is_never_touched(smi, shards):
 def test_inputs_that_are_none(smi, shards, tmp_path):
     with pytest.raises(UserError, match="a pipe could not be read again"):
         prepare("-", shards)
+    os.mkfifo(tmp_path / "pipe.smi")
+    with pytest.raises(UserError, match="a pipe could not be read again"):
+        prepare(tmp_path / "pipe.smi", shards)
     with pytest.raises(UserError, match=r"none\.smi: cannot be read: No such file"):
         prepare(tmp_path / "none.smi", shards)
     (tmp_path / "empty").mkdir()

@@ -102,6 +102,14 @@ def test_a_group_that_does_not_fit_goes_on_and_smaller_ones_still_fill_train():
 
 
 @pytest.mark.parametrize("kind", ["scaffold", "scaffold-balanced", "random"])
+def test_shares_whose_sum_is_not_exact(kind):
+    """0.7 + 0.1 is a little less than 0.8."""
+    rings = standardized([f"C1{'C' * size}1" for size in range(2, 12)])
+    split = make_split(kind, rings, fractions=(0.7, 0.1, 0.2))
+    assert (len(split.train), len(split.valid), len(split.test)) == (7, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["scaffold", "scaffold-balanced", "random"])
 def test_every_molecule_is_in_one_part_and_copies_stay_together(bbbp, kind):
     split = make_split(kind, bbbp, seed=3)
     _check_partition(split, len(bbbp))

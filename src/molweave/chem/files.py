@@ -108,6 +108,8 @@ def open_source(path: str | Path, format: str | None = None, *, has_header: bool
     if not str(path).strip():
         raise UserError("the name of the input is empty; give a file")
     if str(path) == "-":
+        if sys.stdin is None:
+            raise UserError("standard input is closed; give a file")
         stdin = cast("BufferedIOBase", sys.stdin.buffer)
         source = _spool(stdin, "standard input", format, has_header)
     else:

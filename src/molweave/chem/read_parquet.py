@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from rdkit import Chem
@@ -79,11 +79,27 @@ class FrameTable(Table):
         self._frame = frame
         check_unique(self.columns, self.name)
         self.smiles_column = find_smiles_column(self.columns, smiles_column, self.name)
+        kinds = zip(self.columns, frame.dtypes, strict=True)
+        self.types = {name: found for name, kind in kinds if (found := _number_type(kind))}
 
     def __iter__(self) -> Iterator[Record]:
         read = _RecordReader(self.columns, self.smiles_column)
         for row, values in enumerate(self._frame.itertuples(index=False, name=None)):
             yield read(row, tuple(map(_python_value, values)))
+
+
+def _number_type(
+    kind: "np.dtype[Any] | pandas.api.extensions.ExtensionDtype",
+) -> "pyarrow.DataType | None":
+    """That of a column of numbers or truth values, which may be missing at first or all through."""
+    import pyarrow
+    from pandas.api import types
+
+    if types.is_bool_dtype(kind):
+        return pyarrow.bool_()
+    if types.is_signed_integer_dtype(kind):
+        return pyarrow.int64()
+    return pyarrow.float64() if types.is_float_dtype(kind) else None
 
 
 class ListTable(Table):

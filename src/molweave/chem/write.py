@@ -154,6 +154,10 @@ class TableWriter:
 
     def _failed(self, error: OSError) -> UserError:
         reason = error.strerror or str(error)
+        if self._path is None:
+            return UserError(
+                f"standard output cannot be written: {reason}; what is there is incomplete"
+            )
         return UserError(f"{self._name}: cannot be written: {reason}; nothing was left behind")
 
 

@@ -1,6 +1,5 @@
 """The commands, and what becomes of errors: one line and an exit code."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from molweave.cli import (
     pretrain,
 )
 from molweave.cli.interrupt import was_terminated
+from molweave.cli.streams import silence_output
 from molweave.errors import UserError
 
 OK, USER_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
@@ -101,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
         reason = str(error).partition(". ")[0]
         return _fail(f"memory ran out{f' ({reason})' if reason else ''}; {_SPARE}", USER_ERROR)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_output()
         return BROKEN_PIPE
 
 

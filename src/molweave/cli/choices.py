@@ -1,11 +1,13 @@
 """Which data, which targets, which split: from options to the words of the facade."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from molweave.cli.config_file import config_file
 from molweave.cli.values import choose, merge_options, parse_duration, parse_pairs, split_list
 from molweave.errors import UserError
+from molweave.paths import exists, is_file
 
 LOSS_TERMS = {
     "dmmrl": ("kl", "mmd", "align", "orth", "rec"),
@@ -95,13 +97,15 @@ def choose_split(name: str | None, column: str | None, file: str | None) -> str 
 def find_targets(items: list[str], data: str, smiles_column: str | None) -> list[str]:
     """The target columns; an item with commas is one column if there is one of that name.
 
+    What can be read but once, as a pipe, is not looked into: there every comma separates.
+
     Raises:
         UserError: there are items, but no name in them.
     """
     if not any("," in item for item in items):
         return items
     columns: tuple[str, ...] = ()
-    if data != "-":
+    if data != "-" and (is_file(Path(data)) or not exists(Path(data))):
         from molweave.chem.read import open_table
 
         columns = open_table(data, smiles_column=smiles_column).columns

@@ -51,10 +51,13 @@ def default_cache_path() -> Path:
 
     The user's cache is ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS
     and ``%LOCALAPPDATA%`` on Windows, each with ``molweave/conformers.sqlite`` below it.
+
+    Raises:
+        UserError: it is in a home directory that is not known.
     """
     chosen = os.environ.get("MOLWEAVE_CACHE")
     if chosen:
-        path = Path(chosen).expanduser()
+        path = _expand(chosen)
         return path / FILE_NAME if is_folder(path) or not path.suffix else path
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
@@ -62,7 +65,17 @@ def default_cache_path() -> Path:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "molweave" / FILE_NAME
+    return _expand(base) / "molweave" / FILE_NAME
+
+
+def _expand(place: str) -> Path:
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"the conformer cache would be in {place}, and there is no such home directory; "
+            f"{_ELSEWHERE}"
+        ) from error
 
 
 def open_database(path: Path) -> sqlite3.Connection:

@@ -10,7 +10,7 @@ from molweave.chem.read import open_table
 from molweave.chem.table import Record
 from molweave.data.manifest import FileRecord
 from molweave.errors import UserError
-from molweave.paths import are_same, is_file, is_folder, list_folder
+from molweave.paths import are_same, exists, is_file, is_folder, list_folder
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,15 @@ def find_files(corpus: str | Path) -> tuple[Path, ...]:
     """The files of a corpus: the one named, or those of a folder by name.
 
     Raises:
-        UserError: nothing is there, standard input, or a folder without tables of molecules.
+        UserError: nothing is there, a pipe, or a folder without tables of molecules.
     """
     if not str(corpus).strip():
         raise UserError("the name of the corpus is empty; give a file or a folder")
-    if str(corpus) == "-":
-        raise UserError("a corpus is a file or a folder: a pipe could not be read again to resume")
     path = Path(corpus)
-    if not is_folder(path):
+    folder = is_folder(path)
+    if str(corpus) == "-" or (exists(path) and not (folder or is_file(path))):
+        raise UserError("a corpus is a file or a folder: a pipe could not be read again to resume")
+    if not folder:
         return (path,)
     files = [file for file in list_folder(path) if is_file(file) and _is_table(file)]
     if not files:

@@ -269,12 +269,17 @@ Fractions = tuple[float, float, float]
 Parted = tuple[np.ndarray, tuple[str, ...]]
 
 
+def _share(fraction: float, total: int) -> float:
+    """So many of ``total``; a sum of fractions such as 0.7 + 0.1 is a little off."""
+    return round(fraction * total, 9)
+
+
 def _scaffold(molecules: Sequence[Molecule], _seed: int, fractions: Fractions) -> Parted:
     groups = scaffold_groups(molecules)
     groups.sort(key=lambda group: (len(group), group[0]), reverse=True)
     total = len(molecules)
-    train_limit = fractions[0] * total
-    both_limit = (fractions[0] + fractions[1]) * total if fractions[2] else total
+    train_limit = _share(fractions[0], total)
+    both_limit = _share(fractions[0] + fractions[1], total) if fractions[2] else total
     part_of = np.full(total, 2)
     train = valid = 0
     for group in groups:
@@ -296,7 +301,7 @@ def _describe_scaffolds(groups: Sequence[np.ndarray]) -> tuple[str, ...]:
 
 def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
     groups = scaffold_groups(molecules, chirality=False)
-    limits = [fraction * len(molecules) for fraction in fractions]
+    limits = [_share(fraction, len(molecules)) for fraction in fractions]
     half = min(limit for limit in limits[1:] if limit) / 2
     rng = np.random.default_rng(seed)
     shuffled = [groups[index] for index in rng.permutation(len(groups))]
@@ -315,8 +320,8 @@ def _scaffold_balanced(molecules: Sequence[Molecule], seed: int, fractions: Frac
 
 def _random(molecules: Sequence[Molecule], seed: int, fractions: Fractions) -> Parted:
     order = np.random.default_rng(seed).permutation(len(molecules))
-    train = int(round(fractions[0] * len(molecules), 9))
-    both = int(round((fractions[0] + fractions[1]) * len(molecules), 9))
+    train = int(_share(fractions[0], len(molecules)))
+    both = int(_share(fractions[0] + fractions[1], len(molecules)))
     both = both if fractions[2] else len(molecules)
     part_of = np.full(len(molecules), 2)
     part_of[order[:train]] = 0
