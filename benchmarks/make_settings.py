@@ -105,6 +105,9 @@ def _method(entry: MethodEntry) -> list[str]:
     for verb, values in (("pretrain", entry.pretraining), ("fit --from", tuned)):
         if values:
             blocks.append(f"Whatever the preset, `{verb}` starts from {_pairs(values)}.")
+    if entry.labelled:
+        names = ", ".join(f"`{name}`" for name in entry.labelled)
+        blocks.append(f"`pretrain` takes no other {names}, which labels alone would teach.")
     return blocks
 
 

@@ -184,7 +184,7 @@ def test_a_small_table_starts_from_the_encoder_that_ships():
     assert "--from moleblend-small" in model.info()["record"]["command"]
     assert (
         "24 labelled molecules to train on: on such tables the pre-trained moleblend-small did "
-        "best on the benchmarks, so it is fine-tuned, for 1 epoch; --method dmmrl --preset hybrid "
+        "well on the benchmarks, so it is fine-tuned, for 1 epoch; --method dmmrl --preset hybrid "
         "starts afresh"
     ) in told.lines
 

@@ -131,7 +131,7 @@ class Method(nn.Module, ABC):
 
     @property
     def weighs(self) -> bool:
-        """Whether it learns `Encoding.weights`; else all views that are there count alike."""
+        """Whether it learns `Encoding.weights`; else the views that are there have equal ones."""
         return False
 
     def monitors(self) -> dict[str, float]:

@@ -48,8 +48,8 @@ class FitOptions:
 
     Attributes:
         method: name in `molweave.methods.METHODS`, or ``auto``, see `resolve`.
-        preset: a preset of the method. ``auto`` is ``small``, or with method ``auto`` see
-            `resolve`.
+        preset: a preset of the method. ``auto`` is ``small``, or what a pre-trained encoder
+            decides, or with method ``auto`` see `resolve`.
         modalities: views to use; None for the preset's.
         method_options: fields of the method's configuration to change.
         training: fields of `TrainConfig` to change.
@@ -204,11 +204,11 @@ class FitOptions:
     def resolve(self, kinds: Sequence[str], *, labelled: int, placed: bool) -> "FitOptions":
         """The same options without ``auto`` in method and preset.
 
-        Where both are ``auto``, they are what did best on the benchmarks' validation parts. Where
-        all tasks are classes, and with fewer than 1,000 labelled molecules to train on, that is
+        Where both are ``auto``, scores on the benchmarks' validation parts decided. Where all
+        tasks are classes, and with fewer than 1,000 labelled molecules to train on, they become
         ``moleblend-small``, fine-tuned (for 10 epochs from 1,000 on, 5 from 5,000 on), unless 3D
-        structures were given or views or settings of the method chosen. Else it is DMMRL with
-        `fresh_preset`.
+        structures were given or are to be generated, or views or settings of the method chosen.
+        Else it is DMMRL with `fresh_preset`.
 
         Args:
             kinds: of the tasks.

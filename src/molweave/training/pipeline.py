@@ -196,7 +196,7 @@ def _resolve(
         epochs = counted(resolved.train_config.epochs, "epoch")
         events.message(
             f"{counted(labelled, 'labelled molecule')} to train on: on such tables the pre-trained "
-            f"{resolved.pretrained} did best on the benchmarks, so it is fine-tuned, for {epochs}; "
+            f"{resolved.pretrained} did well on the benchmarks, so it is fine-tuned, for {epochs}; "
             f"--method dmmrl --preset {fresh_preset(kinds)} starts afresh"
         )
     spec, version = resolved.encoder_spec, Standardizer(options.standardize).version
