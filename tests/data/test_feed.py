@@ -48,6 +48,11 @@ def flat(steps) -> list[int]:
     return [size for step in steps for piece in step for size in piece]
 
 
+def test_batches_of_one_size_do_not_come_by_size(corpus):
+    largest = [max(piece) for step in lengths(make(corpus, bucket=True), 0, 6) for piece in step]
+    assert largest != sorted(largest)
+
+
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("bucket", [False, True])
 def test_an_epoch_uses_a_molecule_once_and_drops_less_than_a_step(corpus, bucket):

@@ -150,6 +150,14 @@ def test_balanced_puts_large_scaffolds_first(seed):
     assert [len(part) for part in split.parts.values()] == [40, 5, 5]
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_balanced_takes_more_than_half_of_the_smaller_part_as_large(seed):
+    rings = [f"C1{'C' * size}1" for size in range(2, 38)]
+    molecules = standardized([f"{'C' * n}c1ccccc1" for n in range(4)] + rings)
+    split = make_split("scaffold-balanced", molecules, seed=seed, fractions=(0.7, 0.1, 0.2))
+    assert set(range(4)) <= set(split.train.tolist())
+
+
 def test_random_is_a_cut_permutation_where_nothing_is_repeated():
     molecules = chains(17)
     split = make_split("random", molecules, seed=5)

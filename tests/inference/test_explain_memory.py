@@ -89,7 +89,12 @@ def test_spellings_of_a_molecule_are_one_neighbour(encoder, capfd):
 def test_every_row_is_counted_and_shares_add_up(encoder, found):
     assert (found.molecules, found.rejected) == (len(GOOD), 1)
     assert sum(anchor.used for anchor in found.anchors) == pytest.approx(1.0)
-    assert sum(anchor.trained for anchor in found.anchors) == pytest.approx(1.0)
+    memory = encoder.build({"protocol": "pretrain"}).awareness.memory.usage.double()
+    trained = (memory / memory.sum()).numpy()
+    by_number = {anchor.number: anchor.trained for anchor in found.anchors}
+    assert [by_number[number] for number in range(4)] == pytest.approx(trained)
+    assert len({round(share, 4) for share in trained}) > 1
+    assert found.trained_perplexity == pytest.approx(np.exp(-(trained * np.log(trained)).sum()))
     assert sorted(anchor.number for anchor in found.anchors) == list(range(4))
     rows = {near.row: near.smiles for anchor in found.anchors for near in anchor.nearest}
     assert all(SMILES[row] == smiles for row, smiles in rows.items())

@@ -143,6 +143,7 @@ def untrained(
         coordinates=coordinates,
         modality_versions={item.name: item.version for item in make_modalities(modalities)},
         members=members,
+        record={"data": {"sha256": "5" * 64}},
     )
     torch.manual_seed(0)
     folder.mkdir(parents=True)

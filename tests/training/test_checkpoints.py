@@ -53,6 +53,22 @@ def test_a_run_of_the_other_kind_is_not_forgotten(shards, tmp_path, overwrite):
     assert (tmp_path / "b.training" / "encoder" / "state.json").exists()
 
 
+def test_a_run_from_another_encoder_is_another_run(shards, tmp_path, monkeypatch):
+    for seed, name in enumerate(("one", "two")):
+        learn(shards, tmp_path / name, seed=seed)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    out, often = tmp_path / "new", {"save_minutes": 0}
+    with monkeypatch.context() as patched:
+        patched.setattr(Pretrainer, "_record", stop)
+        with pytest.raises(KeyboardInterrupt):
+            learn(shards, out, pretrained=str(tmp_path / "one"), training=often)
+    with pytest.raises(UserError, match="another run: from was"):
+        learn(shards, out, pretrained=str(tmp_path / "two"), training=often, resume=True)
+
+
 def test_an_encoder_is_not_written_over_the_one_that_it_starts_from(shards, tmp_path):
     learn(shards, tmp_path / "first")
     (tmp_path / "link").symlink_to("first")

@@ -41,7 +41,7 @@ class Watch(Method):
 
 
 def run(seed: int = 0):
-    """What the method saw, and the rates of the optimiser, step by step."""
+    """What the method saw and the rates of the optimiser, step by step, and the fit."""
     smiles = thirty_two()[0]
     dataset = Dataset(
         molecules=[molecule(text) for text in smiles],
@@ -61,12 +61,11 @@ def run(seed: int = 0):
         return step(*arguments, **options)
 
     trainer.optimizer.step = take_rate
-    trainer.run()
-    return method.seen, rates
+    return method.seen, rates, trainer.run()
 
 
 def test_every_step_has_its_rate_its_progress_and_its_molecules():
-    seen, rates = run(seed=5)
+    seen, rates, _ = run(seed=5)
     assert len(seen) == RECIPE.epochs * STEPS
     assert rates == pytest.approx([learning_rate(RECIPE, step, STEPS) for step in range(9)])
     assert len({round(rate, 9) for rate in rates}) > STEPS
@@ -75,6 +74,21 @@ def test_every_step_has_its_rate_its_progress_and_its_molecules():
     batches = [random_batches(sizes, 8, seed=5, epoch=epoch) for epoch in range(3)]
     assert [rows for _, rows, _ in seen] == [rows.tolist() for one in batches for rows in one]
     assert batches[0][0].tolist() != batches[1][0].tolist()
+
+
+def test_the_history_has_the_mean_of_the_loss_over_the_steps(monkeypatch):
+    losses, step = [], Trainer._step
+
+    def watched(self, *given):
+        found = step(self, *given)
+        losses.append(found["loss"])
+        return found
+
+    monkeypatch.setattr(Trainer, "_step", watched)
+    history = run()[2].history
+    assert len(set(losses)) == RECIPE.epochs * STEPS
+    means = np.reshape(losses, (RECIPE.epochs, STEPS)).mean(1)
+    assert [record["loss"] for record in history] == pytest.approx(means)
 
 
 def test_random_numbers_follow_from_seed_and_epoch():

@@ -74,9 +74,50 @@ def sizes_of(shards, recipe: PretrainConfig) -> list[np.ndarray]:
     ]
 
 
-def run(shards, recipe: PretrainConfig):
-    trainer = Pretrainer(Slope(), ShardedCorpus(shards), recipe, make_fabric("cpu", "32-true"))
+class Watched(Slope):
+    """Half its loss counts; it draws a number a step, remembers its losses and normalises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[float] = []
+        self.values: list[float] = []
+
+    def encode(self, batch):
+        self.norm(torch.tensor(batch.parts["relations"].sizes, dtype=torch.float32)[:, None])
+        return super().encode(batch)
+
+    def objectives(self, encoding, batch, progress):
+        value = encoding.embedding.square().mean()
+        if self.training:
+            self.drawn.append(float(torch.rand(())))
+            self.values.append(float(value.detach()))
+        return {"square": Term(0.5, value)}
+
+
+def run(shards, recipe: PretrainConfig, kind: type[Slope] = Slope):
+    trainer = Pretrainer(kind(), ShardedCorpus(shards), recipe, make_fabric("cpu", "32-true"))
     return trainer, trainer.run().history
+
+
+def test_the_log_has_means_over_its_steps_and_every_step_draws_anew(shards):
+    trainer, history = run(shards, RECIPE, Watched)
+    method = trainer.method
+    assert len(method.values) == len(set(method.drawn)) == 10
+    for line, pair in zip(history, np.reshape(method.values, (5, 2)), strict=True):
+        assert line["square"] == pytest.approx(pair.mean())
+        assert line["loss"] == pytest.approx(line["square"] / 2)
+    validated = [line for line in history if "valid_loss" in line]
+    assert len(validated) == 3
+    for line in validated:
+        assert line["valid_loss"] == pytest.approx(line["valid_square"] / 2)
+
+
+def test_the_statistics_that_are_kept_are_those_of_the_last_weights(shards):
+    """Over the molecules of the steps that would come next."""
+    method = run(shards, RECIPE, Watched)[0].method
+    following = feed_of(shards, RECIPE).steps(10, 20)
+    means = [np.mean(batch.parts["relations"].sizes) for step in following for batch in step]
+    assert float(method.norm.running_mean) == pytest.approx(np.mean(means))
 
 
 def rate_of(step: int, steps: int) -> float:
