@@ -39,7 +39,7 @@ Preset = Annotated[
         "--preset",
         MODEL,
         "auto, small, paper; moleblend: base; dmmrl: hybrid, robust (with descriptors), flat (with "
-        "fingerprint, no conformers), relational (for --method dmmrl --from moleblend-small).",
+        "fingerprint, no conformers), relational (for dmmrl that starts from moleblend-small).",
         "NAME",
         "auto",
     ),
@@ -103,8 +103,8 @@ Epochs = Annotated[
     option(
         "--epochs",
         TRAINING,
-        "Passes over the training part. Without --method the encoder moleblend-small has 40, 10 "
-        "from 1,000 labels on and 5 from 5,000 on.",
+        "Passes over the training part. Where no method is named, the encoder moleblend-small has "
+        "40, from 1,000 labels on 10 and from 5,000 on 5.",
         "N",
         "the preset's; dmmrl small: 30",
     ),
